@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <malloc.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+const char *sealtail_error_name(int number) { return strerrorname_np(number); }
+
+const char *sealtail_error_text(int number) { return strerrordesc_np(number); }
+
+const uint8_t *sealtail_find_bytes(
+    const uint8_t *bytes, size_t count, const uint8_t *needle, size_t needle_count) {
+    return memmem(bytes, count, needle, needle_count);
+}
+
+const uint8_t *sealtail_find_last_byte(const uint8_t *bytes, uint8_t byte, size_t count) {
+    return memrchr(bytes, byte, count);
+}
+
+int sealtail_name_thread(const char *name) { return pthread_setname_np(pthread_self(), name); }
+
+void sealtail_tune_memory(int heap_count, int mapping_byte_count, int kept_byte_count) {
+    // A C library that refuses a number goes on as before.
+    mallopt(M_ARENA_MAX, heap_count);
+    mallopt(M_MMAP_THRESHOLD, mapping_byte_count);
+    mallopt(M_TRIM_THRESHOLD, kept_byte_count);
+}
+
+int sealtail_fallocate(int descriptor, int64_t offset, int64_t byte_count) {
+    int result;
+    do {
+        result = posix_fallocate(descriptor, offset, byte_count);
+    } while (result == EINTR);
+    return result;
+}
+
+int sealtail_flock_exclusive(int descriptor) { return flock(descriptor, LOCK_EX | LOCK_NB); }
+
+static const struct {
+    uint32_t ours;
+    uint32_t kernel;
+} watch_kinds[] = {
+    {SEALTAIL_WATCH_MODIFY, IN_MODIFY},           {SEALTAIL_WATCH_CREATE, IN_CREATE},
+    {SEALTAIL_WATCH_DELETE, IN_DELETE},           {SEALTAIL_WATCH_MOVE_FROM, IN_MOVED_FROM},
+    {SEALTAIL_WATCH_MOVE_TO, IN_MOVED_TO},        {SEALTAIL_WATCH_DELETE_SELF, IN_DELETE_SELF},
+    {SEALTAIL_WATCH_MOVE_SELF, IN_MOVE_SELF},     {SEALTAIL_WATCH_OVERFLOW, IN_Q_OVERFLOW},
+    {SEALTAIL_WATCH_IGNORED, IN_IGNORED},         {SEALTAIL_WATCH_ATTRIBUTES, IN_ATTRIB},
+};
+enum { watch_kind_count = sizeof(watch_kinds) / sizeof(watch_kinds[0]) };
+
+int sealtail_watch_open(void) { return inotify_init1(IN_NONBLOCK | IN_CLOEXEC); }
+
+int sealtail_watch_add(int descriptor, const char *path, uint32_t kinds) {
+    uint32_t mask = 0;
+    for (size_t i = 0; i < watch_kind_count; i++)
+        if (kinds & watch_kinds[i].ours) mask |= watch_kinds[i].kernel;
+    return inotify_add_watch(descriptor, path, mask & IN_ALL_EVENTS);
+}
+
+int sealtail_watch_remove(int descriptor, int watch) { return inotify_rm_watch(descriptor, watch); }
+
+int sealtail_watch_event_at(
+    const uint8_t *buffer, size_t count, size_t offset, sealtail_watch_event *event) {
+    struct inotify_event raw;
+    if (offset > count || count - offset < sizeof(raw)) return 0;
+    memcpy(&raw, buffer + offset, sizeof(raw));
+    if (count - offset - sizeof(raw) < raw.len) return 0;
+    event->watch = raw.wd;
+    event->cookie = raw.cookie;
+    event->kinds = 0;
+    for (size_t i = 0; i < watch_kind_count; i++)
+        if (raw.mask & watch_kinds[i].kernel) event->kinds |= watch_kinds[i].ours;
+    event->name = (const char *)(buffer + offset + sizeof(raw));
+    event->name_count = strnlen(event->name, raw.len);
+    event->next_offset = offset + sizeof(raw) + raw.len;
+    return 1;
+}
+
+int sealtail_event_open(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
+
+void sealtail_event_ring(int descriptor) {
+    // Fails only when the counter is full, and then the descriptor is readable as it is.
+    (void)eventfd_write(descriptor, 1);
+}
+
+void sealtail_event_silence(int descriptor) {
+    eventfd_t count;
+    (void)eventfd_read(descriptor, &count);
+}
+
+static int wait_ready(int first, short events, int second, int64_t nanoseconds, int *ready) {
+    struct pollfd entries[2] = {{first, events, 0}, {second, POLLIN, 0}};
+    struct timespec timeout = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+    // ppoll(2) skips an entry whose descriptor is negative.
+    int result = ppoll(entries, 2, nanoseconds < 0 ? NULL : &timeout, NULL);
+    *ready = 0;
+    if (result > 0) *ready = (entries[0].revents ? 1 : 0) | (entries[1].revents ? 2 : 0);
+    return result;
+}
+
+int sealtail_wait_readable(int first, int second, int64_t nanoseconds, int *ready) {
+    return wait_ready(first, POLLIN, second, nanoseconds, ready);
+}
+
+int sealtail_wait_writable(int first, int second, int64_t nanoseconds, int *ready) {
+    return wait_ready(first, POLLOUT, second, nanoseconds, ready);
+}
+
+int sealtail_matches(const char *pattern, const char *name) {
+    return fnmatch(pattern, name, 0) == 0;
+}
+
+int sealtail_signals_open(const int *signals, size_t count) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < count; i++) sigaddset(&set, signals[i]);
+    int result = pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (result != 0) {
+        errno = result;
+        return -1;
+    }
+    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+int sealtail_signals_next(int descriptor) {
+    struct signalfd_siginfo entry;
+    ssize_t count = read(descriptor, &entry, sizeof(entry));
+    if (count == (ssize_t)sizeof(entry)) return (int)entry.ssi_signo;
+    return count < 0 && errno != EAGAIN && errno != EINTR ? -1 : 0;
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// What Swift cannot import from glibc: functions behind _GNU_SOURCE, variadics, casting macros.
+// No glibc header is included here: Swift would take its structures for this module's own.
+
+/// The symbol of an errno value, as "ENOENT"; NULL when the value is unknown. Never freed.
+const char *sealtail_error_name(int number);
+/// The English text of an errno value; NULL when the value is unknown. Never freed.
+const char *sealtail_error_text(int number);
+
+const uint8_t *sealtail_find_bytes(
+    const uint8_t *bytes, size_t count, const uint8_t *needle, size_t needle_count);
+const uint8_t *sealtail_find_last_byte(const uint8_t *bytes, uint8_t byte, size_t count);
+
+int sealtail_name_thread(const char *name);
+
+void sealtail_tune_memory(int heap_count, int mapping_byte_count, int kept_byte_count);
+
+int sealtail_fallocate(int descriptor, int64_t offset, int64_t byte_count);
+int sealtail_flock_exclusive(int descriptor);
+
+enum {
+    SEALTAIL_WATCH_MODIFY = 1,
+    SEALTAIL_WATCH_CREATE = 2,
+    SEALTAIL_WATCH_DELETE = 4,
+    SEALTAIL_WATCH_MOVE_FROM = 8,
+    SEALTAIL_WATCH_MOVE_TO = 16,
+    SEALTAIL_WATCH_DELETE_SELF = 32,
+    SEALTAIL_WATCH_MOVE_SELF = 64,
+    SEALTAIL_WATCH_OVERFLOW = 128,
+    SEALTAIL_WATCH_IGNORED = 256,
+    SEALTAIL_WATCH_ATTRIBUTES = 512,
+};
+
+/// One inotify event in plain fields; `name` points into the buffer that was passed in.
+typedef struct {
+    int32_t watch;
+    uint32_t kinds;
+    uint32_t cookie;
+    const char *name;
+    size_t name_count;
+    size_t next_offset;
+} sealtail_watch_event;
+
+int sealtail_watch_open(void);
+int sealtail_watch_add(int descriptor, const char *path, uint32_t kinds);
+int sealtail_watch_remove(int descriptor, int watch);
+/// Reads the event at `offset` of a filled buffer. Returns 0 when no whole event is left.
+int sealtail_watch_event_at(
+    const uint8_t *buffer, size_t count, size_t offset, sealtail_watch_event *event);
+
+int sealtail_event_open(void);
+void sealtail_event_ring(int descriptor);
+void sealtail_event_silence(int descriptor);
+/// Waits until the first or the second descriptor is readable; a negative one is left out.
+/// Restarting after a signal is left to the caller. Returns poll(2)'s result; bit 0 and bit 1 of
+/// `*ready` say which.
+int sealtail_wait_readable(int first, int second, int64_t nanoseconds, int *ready);
+/// The same, but the first descriptor is waited for to be writable.
+int sealtail_wait_writable(int first, int second, int64_t nanoseconds, int *ready);
+
+/// fnmatch(3) without flags: 1 when the name matches.
+int sealtail_matches(const char *pattern, const char *name);
+
+/// Blocks the given signals in this thread (and those it starts) and opens a signalfd for them.
+int sealtail_signals_open(const int *signals, size_t count);
+/// Returns the number of the next signal, 0 when none is waiting, -1 on an error.
+int sealtail_signals_next(int descriptor);
