@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+
+/// How the C library hands out memory in this process.
+public enum MemoryTuning {
+    /// How many heaps the threads share.
+    private static let heapCount: Int32 = 1
+    /// From this size on, a block of memory is a mapping of its own and goes back when it is freed.
+    private static let mappingByteCount: Int32 = 4 << 20
+    /// More free memory than this at the end of the heap goes back to the system.
+    private static let keptByteCount: Int32 = 8 << 20
+
+    /// Makes all threads share one heap, which keeps freed batches for the next ones.
+    ///
+    /// A batch is made by one thread and freed by another. With a heap for each thread, as is
+    /// usual, every heap keeps room for the most that its thread ever held, and together that is
+    /// half as much memory again for the same work. To be called once, before threads start.
+    public static func apply() {
+        sealtail_tune_memory(heapCount, mappingByteCount, keptByteCount)
+    }
+}

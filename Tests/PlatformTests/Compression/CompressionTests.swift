@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import Platform
+import Testing
+
+@Suite struct CompressionTests {
+    private static func noise(_ count: Int, seed: UInt64) -> [UInt8] {
+        var state = seed
+        return (0..<count).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return UInt8(truncatingIfNeeded: state >> 33)
+        }
+    }
+
+    @Test func crc32cGivesTheCheckValue() {
+        let bytes = Array("123456789".utf8)
+        #expect(CRC32C.checksum(bytes) == 0xE306_9283)
+        #expect(CRC32C.checksum([UInt8]()) == 0)
+        let first = CRC32C.checksum(Array(bytes[0..<4]))
+        #expect(CRC32C.checksum(Array(bytes[4...]), continuing: first) == 0xE306_9283)
+    }
+
+    @Test(arguments: [0, 1, 100, 65_535, 65_536, 300_000])
+    func zstdGivesBackWhatItWasGiven(count: Int) throws {
+        let encoder = ZstdEncoder()
+        let decoder = ZstdDecoder()
+        for bytes in [[UInt8](repeating: 65, count: count), Self.noise(count, seed: 7)] {
+            var packed: [UInt8] = [1, 2, 3]
+            encoder.compress(bytes.span, into: &packed)
+            #expect(packed.prefix(3) == [1, 2, 3])
+            var unpacked = [UInt8]()
+            let frame = Array(packed.dropFirst(3))
+            try decoder.decompress(frame.span, byteCount: count, into: &unpacked)
+            #expect(unpacked == bytes)
+        }
+    }
+
+    @Test func zstdRefusesDamageAndWrongCounts() {
+        let bytes = Self.noise(1000, seed: 3)
+        var packed = [UInt8]()
+        ZstdEncoder().compress(bytes.span, into: &packed)
+        let decoder = ZstdDecoder()
+        var output: [UInt8] = [9]
+        #expect(throws: CompressionError.wrongLength(expected: 1001, actual: 1000)) {
+            try decoder.decompress(packed.span, byteCount: 1001, into: &output)
+        }
+        #expect(throws: CompressionError.self) {
+            try decoder.decompress(packed.span, byteCount: 999, into: &output)
+        }
+        let cut = Array(packed.dropLast())
+        #expect(throws: CompressionError.self) {
+            try decoder.decompress(cut.span, byteCount: 1000, into: &output)
+        }
+        #expect(output == [9])
+    }
+
+    // The trailer of RFC 1952 is the checksum and the count, least significant byte first. That
+    // the deflate stream between is sound is for `gzip -t` to say, in the end-to-end tests.
+    @Test(arguments: [0, 1, 1000, 70_000, 1_000_000])
+    func gzipWritesOneMemberWithItsLength(count: Int) {
+        let bytes = Self.noise(count, seed: 5)
+        var packed = [UInt8]()
+        GzipEncoder().compress(bytes.span, into: &packed)
+        #expect(packed.prefix(3) == [0x1F, 0x8B, 8])
+        let length = packed.suffix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
+        #expect(length == count)
+        #expect(packed.count >= count && packed.count < count + count / 1000 + 400)
+    }
+
+    @Test func gzipMakesTextSmaller() {
+        let bytes = Array(String(repeating: "{\"user\":\"alice\"}\n", count: 10_000).utf8)
+        var packed = [UInt8]()
+        let encoder = GzipEncoder()
+        encoder.compress(bytes.span, into: &packed)
+        #expect(packed.count < bytes.count / 50)
+        var again = [UInt8]()
+        encoder.compress(bytes.span, into: &again)
+        #expect(again == packed)
+    }
+}
