@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+import Platform
+
+/// The raw bytes of one log entry: a place in the block of its batch and in its source.
+public struct Record: Sendable {
+    /// Where its bytes begin in the block.
+    public var start: UInt32
+    /// How many bytes it has, without the final LF or CRLF.
+    public var count: UInt32
+    /// Its position in the source: the offset of its first byte in a file, else a running number.
+    public var offset: UInt64
+    /// What is known to be wrong with it.
+    public var damage: RecordDamage
+
+    /// Names a place in the block.
+    public init(start: UInt32, count: UInt32, offset: UInt64, damage: RecordDamage = []) {
+        self.start = start
+        self.count = count
+        self.offset = offset
+        self.damage = damage
+    }
+
+    /// Its bytes' range in the block.
+    @inline(__always)
+    public var range: Range<Int> { Int(start)..<Int(start) + Int(count) }
+}
+
+/// What is wrong with a record or was repaired in it.
+public struct RecordDamage: OptionSet, Sendable, Hashable {
+    /// One bit a kind.
+    public let rawValue: UInt16
+    /// Wraps the bits.
+    public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+    /// Longer than `max_record_bytes`: the rest was left out.
+    public static let cut = RecordDamage(rawValue: 1)
+    /// Ill-formed UTF-8 was replaced.
+    public static let invalidUTF8 = RecordDamage(rawValue: 2)
+    /// The JSON library refused it; it was read by the lenient reader.
+    public static let repairedJSON = RecordDamage(rawValue: 4)
+    /// A member or key that the parser uses came twice; the first one counts.
+    public static let duplicateKey = RecordDamage(rawValue: 8)
+    /// The time is missing or absurd; `time` is the time of reading.
+    public static let noTime = RecordDamage(rawValue: 16)
+    /// It ends before it should.
+    public static let truncated = RecordDamage(rawValue: 32)
+    /// Text that looks like further fields stands inside a value.
+    public static let suspectedInjection = RecordDamage(rawValue: 64)
+}
+
+/// Whole records of one source, read together.
+public struct RecordBatch: Sendable {
+    /// The id of the input.
+    public var input: String
+    /// What event ids call the source: the file key as text, or what schema.md names.
+    public var source: String
+    /// The path of the file, nil for other inputs.
+    public var path: String?
+    /// When the records were read.
+    public var observed: Timestamp
+    /// The block that holds the records, with `paddingByteCount` readable bytes behind the last.
+    public var bytes: [UInt8]
+    /// The records, in the order of the source.
+    public var records: [Record]
+    /// The places from which reading goes on after this batch.
+    public var positions: [Position]
+
+    /// The bytes behind the last record that a fast reader may touch.
+    public static let paddingByteCount = 64
+
+    /// Gathers records; `bytes` includes the padding.
+    public init(
+        input: String, source: String, path: String?, observed: Timestamp, bytes: [UInt8],
+        records: [Record], positions: [Position]
+    ) {
+        self.input = input
+        self.source = source
+        self.path = path
+        self.observed = observed
+        self.bytes = bytes
+        self.records = records
+        self.positions = positions
+    }
+}
