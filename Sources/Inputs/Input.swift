@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+
+/// Where records come from.
+///
+/// One thread calls `next` and `committed`; `wake`, `close` and `state` may be used from any.
+public protocol Input: AnyObject, Sendable {
+    /// The id of the input, as configured.
+    var id: String { get }
+
+    /// Waits for records at most this long; nil when there are none or after `wake` and `close`.
+    ///
+    /// A batch without records holds a position alone, which is to be kept like any other.
+    /// Records are handed out once; after a start they go on from the positions that were given.
+    func next(waitingAtMost timeout: Duration) throws(InputError) -> RecordBatch?
+
+    /// Takes note that everything up to the position is safe, so an upstream may be answered.
+    func committed(through position: Position)
+
+    /// Makes a `next` that waits return soon.
+    func wake()
+
+    /// Ends reading: a waiting `next` returns, later ones answer nil at once.
+    func close()
+
+    /// How the input is doing. Never waits for a read.
+    var state: InputState { get }
+}
+
+/// How an input is doing, at one moment.
+public struct InputState: Sendable, Hashable {
+    /// The most sentences in `reasons`.
+    public static let reasonLimit = 20
+
+    /// False when something that should be read cannot be read; `reasons` says what and why.
+    public var isReadable = true
+    /// Sentences for people, each with a way out, at most `reasonLimit`.
+    public var reasons: [String] = []
+    /// True when the input has ended and will give nothing more.
+    public var isFinished = false
+    /// True when changes are found by looking again and again, not told by the kernel.
+    public var isPolling = false
+    /// The files that are followed.
+    public var fileCount = 0
+    /// The files that cannot be read.
+    public var unreadableFileCount = 0
+    /// The files that are open.
+    public var openFileCount = 0
+    /// The bytes that are there and not yet handed out, over all files.
+    public var lagByteCount: UInt64 = 0
+    /// The bytes of the source behind the records that were handed out, since the start.
+    public var readByteCount: UInt64 = 0
+    /// The records that were handed out since the start.
+    public var recordCount: UInt64 = 0
+    /// The records that were cut because they were too long.
+    public var cutRecordCount: UInt64 = 0
+    /// How often a file was found to have other content than before.
+    public var truncationCount: UInt64 = 0
+    /// The bytes known to have been truncated or deleted before they were read.
+    public var lostByteCount: UInt64 = 0
+    /// When the last record was handed out.
+    public var lastRecord: Timestamp?
+
+    /// The state before anything was read.
+    public init() {}
+
+    /// The files that can be read.
+    public var readableFileCount: Int { fileCount - unreadableFileCount }
+}

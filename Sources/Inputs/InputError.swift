@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+import Platform
+
+/// Why an input cannot go on.
+public enum InputError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The kernel refused something that cannot be tried again.
+    case system(input: String, SystemError)
+
+    /// A bounded word for metrics.
+    public var code: String {
+        switch self {
+        case .system(_, let error): error.code
+        }
+    }
+
+    /// One sentence with the place.
+    public var description: String {
+        switch self {
+        case .system(let input, let error): "input \(input): \(error)"
+        }
+    }
+}

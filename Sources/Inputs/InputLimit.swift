@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The bounds inside which inputs work.
+public enum InputLimit {
+    /// The bytes read at once, hence about the most bytes of a batch.
+    public static let blockByteCount = 256 << 10
+    /// The most records of a batch.
+    public static let batchRecordLimit = 8192
+    /// `max_record_bytes` unless it is configured.
+    public static let defaultRecordByteLimit = 1 << 20
+    /// What `max_record_bytes` may be. The lower bound holds the bytes that a file key needs.
+    public static let recordByteLimits = 1 << 10...16 << 20
+    /// The most lines of a record that is joined.
+    public static let recordLineLimit = 1000
+    /// Files at their end are closed while more than this many are open.
+    public static let openFileLimit = 512
+    /// Files at their end stay open, however long they are quiet, while no more are open.
+    public static let keptOpenFileCount = 64
+    /// The most contents of files remembered after they are no longer followed.
+    public static let rememberedFileLimit = 100_000
+    /// How far into a file its first record is looked for.
+    public static let headByteLimit = 64 << 10
+    /// The most patterns under `paths` or `exclude`.
+    public static let patternLimit = 100
+    /// The most labels of an input.
+    public static let labelLimit = 32
+    /// The most bytes of the value of a label, and of a tenant.
+    public static let wordLimit = 256
+    /// The most characters of an id and of the name of a label.
+    public static let idLimit = 64
+}
+
+/// How long a file input waits, and for what.
+struct FileTiming: Sendable {
+    /// Between two looks at files that the kernel does not report on.
+    var poll: Duration = .milliseconds(250)
+    /// Between two looks at all folders and files, whatever the kernel reports.
+    var rescan: Duration = .seconds(5)
+    /// The same while the kernel reports nothing.
+    var rescanWithoutWatch: Duration = .seconds(1)
+    /// A rename or a new name is acted on at most this often.
+    var rescanPause: Duration = .milliseconds(20)
+    /// A file that lost its name is read this long after its last growth.
+    var quiet: Duration = .seconds(5)
+    /// A file at its end is closed after this long, when many are open.
+    var idle: Duration = .seconds(60)
+    /// Before the first new attempt to read what could not be read.
+    var firstRetry: Duration = .milliseconds(250)
+    /// The longest time between two attempts.
+    var longestRetry: Duration = .seconds(30)
+}
