@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import Platform
+
+/// Raw records with the events that they must give, in one file that people can read.
+///
+/// A block is one record (all its lines), a line `---`, and then one canonical event a line, or
+/// `ignored: reason`. Blocks are parted by a line `===`. Lines that begin with `# ` before a
+/// block's record are remarks and are kept. `\xhh` in a record stands for that byte, and a
+/// backslash before `x` is written `\\x`.
+public struct FixtureFile: Sendable, Equatable {
+    /// One record and what it gives.
+    public struct Block: Sendable, Equatable {
+        /// Remarks, as written.
+        public var remarks: [String]
+        /// The record as written, escapes and all.
+        public var record: String
+        /// What it must give: canonical events, or one line `ignored: reason`.
+        public var expected: [String]
+    }
+
+    /// The blocks in the order of the file.
+    public var blocks: [Block]
+
+    /// Reads a file's text.
+    public init(_ text: String) {
+        blocks = []
+        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        if lines.last == "" { lines.removeLast() }
+        for part in lines.split(separator: "===", omittingEmptySubsequences: true) {
+            let remarks = part.prefix { $0.hasPrefix("# ") || $0.isEmpty }
+            let rest = part.dropFirst(remarks.count)
+            guard !rest.isEmpty else { continue }
+            let record = rest.prefix { $0 != "---" }
+            let expected = rest.dropFirst(record.count + 1)
+            blocks.append(
+                Block(
+                    remarks: Array(remarks), record: record.joined(separator: "\n"),
+                    expected: Array(expected)))
+        }
+    }
+
+    /// The file's text.
+    public var text: String {
+        blocks.map { block in
+            (block.remarks + [block.record, "---"] + block.expected).joined(separator: "\n") + "\n"
+        }.joined(separator: "===\n")
+    }
+}
+
+extension FixtureFile.Block {
+    /// The bytes of the record.
+    public var bytes: [UInt8] {
+        var result: [UInt8] = []
+        let utf8 = Array(record.utf8)
+        var index = 0
+        while index < utf8.count {
+            if utf8[index] == 0x5C, index + 3 < utf8.count, utf8[index + 1] == 0x78,
+                let byte = Hex.decode(
+                    String(decoding: utf8[index + 2...index + 3], as: UTF8.self))
+            {
+                result += byte
+                index += 4
+            } else if utf8[index...].starts(with: [0x5C, 0x5C, 0x78]) {
+                result += [0x5C, 0x78]
+                index += 3
+            } else {
+                result.append(utf8[index])
+                index += 1
+            }
+        }
+        return result
+    }
+}

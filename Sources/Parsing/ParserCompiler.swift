@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+
+/// Turns a definition into a program and reports every mistake with its place.
+public struct ParserCompiler {
+    let problems: ConfigurationProblems
+    let definition: ParserDefinition
+    var program: ParserProgram
+    var slots: [String: Int] = [:]
+    private var constantNumbers: [String: Int32] = [:]
+    private var reasonNumbers: [String: Int32] = [:]
+
+    private init(_ definition: ParserDefinition, _ problems: ConfigurationProblems) {
+        self.definition = definition
+        self.problems = problems
+        program = ParserProgram(
+            name: definition.name, vendor: definition.vendor, product: definition.product,
+            recordStart: definition.recordStart)
+    }
+
+    /// Compiles; nil when the definition has a mistake, which `problems` then holds.
+    public static func compile(
+        _ definition: ParserDefinition, problems: ConfigurationProblems
+    ) -> ParserProgram? {
+        var compiler = ParserCompiler(definition, problems)
+        let before = problems.list.count
+        compiler.run()
+        return problems.list.count == before ? compiler.program : nil
+    }
+
+    private mutating func run() {
+        if let start = definition.recordStart {
+            do throws(RegularExpressionError) { _ = try RegularExpression(start) } catch {
+                problems.add(file: definition.file, keyPath: "record_start", error.description)
+            }
+        }
+        program.recognition = definition.recognition.compactMap(expression)
+        program.isGeneric = definition.isGeneric
+        program.nullTable = TextTable(definition.nullWords.map { ($0, 1) })
+        // Names must exist before conditions and fields use them, wherever they stand.
+        declare(definition.formats.flatMap(\.steps))
+        declare(rules: definition.events)
+        program.slotNames = slots.sorted { $0.value < $1.value }.map(\.key)
+        if slots.count > ParserProgram.slotLimit {
+            problems.add(
+                file: definition.file, "names more than \(ParserProgram.slotLimit) values")
+        }
+        for format in definition.formats {
+            let range = steps(format.steps)
+            program.formats.append(ParserProgram.Format(name: format.name.text, steps: range))
+        }
+        program.withoutRaw = definition.withoutRaw.map { conditions($0) }
+        program.rootRules = rules(definition.events, inherited: definition.fields, depth: 0)
+    }
+
+    // MARK: Names
+
+    private mutating func declare(_ steps: [StepDefinition]) {
+        for step in steps {
+            switch step {
+            case .json(let values), .keyValue(_, let values):
+                for value in values { declare(value.name.text) }
+            case .pattern(_, let expression, _):
+                guard let compiled = try? RegularExpression(expression.text) else { continue }
+                for name in compiled.names { declare(name.name) }
+            case .ignore: break
+            }
+        }
+    }
+
+    private mutating func declare(rules: [RuleDefinition]) {
+        for rule in rules {
+            declare(rule.steps)
+            declare(rules: rule.also)
+            switch rule.verdict {
+            case .action, .ignore: break
+            case .rules(let inner): declare(rules: inner)
+            case .table(_, _, let words, let otherwise):
+                declare(rules: words.map(\.rule) + (otherwise.map { [$0] } ?? []))
+            }
+        }
+    }
+
+    private mutating func declare(_ name: String) {
+        if slots[name] == nil { slots[name] = slots.count }
+    }
+
+    func slot(_ word: Word) -> Int32 {
+        if let slot = slots[word.text] { return Int32(slot) }
+        problems.add(
+            at: word.node, "\(ConfigurationText.quoted(word.text)) is no value of any extractor",
+            suggestion: ConfigurationText.closest(to: word.text, among: slots.keys.sorted()))
+        return 0
+    }
+
+    // MARK: Tables
+
+    func expression(_ word: Word) -> RegularExpression? {
+        do throws(RegularExpressionError) {
+            return try RegularExpression(word.text)
+        } catch {
+            problems.add(at: word.node, error.description)
+            return nil
+        }
+    }
+
+    /// The number of a constant text in `ParserProgram.constantRanges`.
+    mutating func constant(_ text: String) -> Int32 {
+        if let number = constantNumbers[text] { return number }
+        let start = Int32(program.constants.count)
+        program.constants += Array(text.utf8)
+        let number = Int32(program.constantRanges.count)
+        program.constantRanges.append(start..<Int32(program.constants.count))
+        constantNumbers[text] = number
+        return number
+    }
+
+    mutating func reason(_ word: Word) -> Int32 {
+        let isGood = word.text.utf8.allSatisfy { byte in
+            (byte >= 0x61 && byte <= 0x7A) || (byte >= 0x30 && byte <= 0x39) || byte == 0x5F
+        }
+        if !isGood { problems.add(at: word.node, "must be of a-z, 0-9 and _") }
+        if let number = reasonNumbers[word.text] { return number }
+        let number = Int32(program.reasons.count)
+        program.reasons.append(word.text)
+        reasonNumbers[word.text] = number
+        return number
+    }
+
+    mutating func table(_ words: [(text: String, value: Int)]) -> Int32 {
+        program.wordTables.append(TextTable(words))
+        return Int32(program.wordTables.count - 1)
+    }
+
+    // MARK: Steps and conditions
+
+    mutating func steps(_ definitions: [StepDefinition]) -> Range<Int32> {
+        var compiled: [ParserProgram.Step] = []
+        for definition in definitions {
+            switch definition {
+            case .json(let values):
+                let paths = values.flatMap { value in
+                    value.sources.map { (path: $0, slot: slots[value.name.text] ?? 0) }
+                }
+                program.memberTables.append(MemberTable(paths))
+                compiled.append(.json(table: Int32(program.memberTables.count - 1)))
+            case .keyValue(let from, let values):
+                let keys = values.flatMap { value in
+                    value.sources.map { (text: $0, value: slots[value.name.text] ?? 0) }
+                }
+                program.keyTables.append(TextTable(keys))
+                compiled.append(
+                    .keyValue(from: slot(from), table: Int32(program.keyTables.count - 1)))
+            case .pattern(let from, let word, let isOptional):
+                guard let expression = expression(word) else { continue }
+                let groups = expression.names.map { name in
+                    (group: name.group, slot: Int32(slots[name.name] ?? 0))
+                }
+                program.patterns.append(
+                    ParserProgram.Pattern(expression: expression, groups: groups))
+                compiled.append(
+                    .pattern(
+                        Int32(program.patterns.count - 1), from: from.map(slot),
+                        isOptional: isOptional))
+            case .ignore(let word, let when):
+                compiled.append(.ignore(reason: reason(word), when: conditions(when)))
+            }
+        }
+        let start = Int32(program.steps.count)
+        program.steps += compiled
+        return start..<Int32(program.steps.count)
+    }
+
+    mutating func conditions(_ definitions: [ConditionDefinition]) -> Range<Int32> {
+        var compiled: [ParserProgram.Condition] = []
+        for definition in definitions {
+            let test: ParserProgram.Condition.Test
+            switch definition.test {
+            case .present: test = .present
+            case .absent: test = .absent
+            case .oneOf(let words): test = .oneOf(table: table(words.map { ($0, 1) }))
+            case .noneOf(let words): test = .noneOf(table: table(words.map { ($0, 1) }))
+            case .startsWith(let words): test = .startsWith(needles(words))
+            case .contains(let words): test = .contains(needles(words))
+            case .matches(let word):
+                guard let expression = expression(word) else { continue }
+                program.patterns.append(ParserProgram.Pattern(expression: expression, groups: []))
+                test = .matches(pattern: Int32(program.patterns.count - 1))
+            }
+            compiled.append(ParserProgram.Condition(slot: slot(definition.name), test: test))
+        }
+        let start = Int32(program.conditions.count)
+        program.conditions += compiled
+        return start..<Int32(program.conditions.count)
+    }
+
+    private mutating func needles(_ words: [String]) -> Range<Int32> {
+        let start = Int32(program.needles.count)
+        program.needles += words.map { Array($0.utf8) }
+        return start..<Int32(program.needles.count)
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+import Platform
+
+/// The parsers that are at hand, by name.
+public struct ParserLibrary: Sendable {
+    private var definitions: [String: ParserDefinition] = [:]
+    private var programs: [String: ParserProgram] = [:]
+
+    /// Where packages and operators put parsers, the operator's first.
+    public static let systemDirectories = ["/etc/sealtail/parsers", "/usr/share/sealtail/parsers"]
+    /// The longest declaration.
+    public static let fileByteLimit = 1 << 20
+
+    /// A library without parsers.
+    public init() {}
+
+    /// Reads all declarations of some folders; of two with one name, that of the earlier folder
+    /// counts. Every mistake goes to `problems`; parsers with mistakes are left out. A folder that
+    /// does not exist is no mistake.
+    public static func load(
+        directories: [String], problems: ConfigurationProblems
+    ) -> ParserLibrary {
+        var library = ParserLibrary()
+        var seen: Set<String> = []
+        for directory in directories {
+            guard let names = try? FileSystem.names(in: directory) else { continue }
+            for name in names.sorted() where name.hasSuffix(".yaml") {
+                let parser = String(name.dropLast(5))
+                guard seen.insert(parser).inserted else { continue }
+                library.add(directory + "/" + name, problems)
+            }
+        }
+        return library
+    }
+
+    private mutating func add(_ path: String, _ problems: ConfigurationProblems) {
+        let bytes: [UInt8]
+        do throws(SystemError) {
+            bytes = try FileSystem.read(path, byteLimit: ParserLibrary.fileByteLimit)
+        } catch {
+            problems.add(file: path, "cannot be read: \(error)")
+            return
+        }
+        let before = problems.list.count
+        guard let definition = ParserDefinition.read(bytes, file: path, problems: problems),
+            problems.list.count == before,
+            let program = ParserCompiler.compile(definition, problems: problems)
+        else { return }
+        definitions[definition.name] = definition
+        programs[definition.name] = program
+    }
+
+    /// The folders to search: the given one, the system's, and `parsers/` of the checkout that the
+    /// running program was built in.
+    public static func directories(explicit: String?) -> [String] {
+        var result = explicit.map { [$0] } ?? []
+        result += systemDirectories
+        if let own = try? FileSystem.resolved("/proc/self/exe") {
+            var folder = FileSystem.folder(of: own)
+            while folder.count > 1 {
+                let candidate = folder + "/parsers"
+                if FileSystem.exists(candidate + "/keycloak.yaml") {
+                    result.append(candidate)
+                    break
+                }
+                folder = FileSystem.folder(of: folder)
+            }
+        }
+        return result
+    }
+
+    /// The names, sorted.
+    public var names: [String] { programs.keys.sorted() }
+
+    /// The declaration of a name.
+    public func definition(named name: String) -> ParserDefinition? { definitions[name] }
+
+    /// The program of a name.
+    public func program(named name: String) -> ParserProgram? { programs[name] }
+
+    /// Which parsers know the lines of a sample, the surest first, with the share they know.
+    ///
+    /// A parser for a product comes before a generic one that knows the same lines.
+    public func recognise(sample: [[UInt8]]) -> [(name: String, confidence: Double)] {
+        guard !sample.isEmpty else { return [] }
+        let match = Match()
+        var result: [(name: String, confidence: Double, isGeneric: Bool)] = []
+        for (name, program) in programs {
+            let known = sample.count { line in
+                program.recognition.contains {
+                    $0.match(line.span, 0..<line.count, into: match)
+                }
+            }
+            guard known > 0 else { continue }
+            result.append((name, Double(known) / Double(sample.count), program.isGeneric))
+        }
+        return result.sorted { left, right in
+            if left.isGeneric != right.isGeneric { return right.isGeneric }
+            if left.confidence != right.confidence { return left.confidence > right.confidence }
+            return left.name < right.name
+        }.map { ($0.name, $0.confidence) }
+    }
+}

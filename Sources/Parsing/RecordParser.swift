@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+
+/// Turns records into canonical events by a program. One serves one thread.
+///
+/// It is total: each record gives events, or is ignored for a reason that is counted, or is
+/// dropped and counted because it cannot be represented.
+public struct RecordParser: ~Copyable {
+    let program: ParserProgram
+    let context: ParseContext
+    let reader = JSONReader()
+    let lenient = LenientJSON()
+    let match = Match()
+    var fingerprinter: Fingerprinter
+    var timestamps: TimestampReader
+    var constants: [UInt8]
+    let fixed: FixedConstants
+    var damageLabels: [UInt16: Range<Int>] = [:]
+    let severities: [Severity]
+    let outcomes: [Outcome]
+    var successors: [[Int32]]
+
+    // State of a batch.
+    var scratch = ByteWriter(capacity: 256 << 10)
+    var work = ByteWriter(capacity: 8 << 10)
+    var other = ByteWriter(capacity: 8 << 10)
+    var values: [FieldValue] = []
+    var events: [Event] = []
+    var observed = Timestamp(microseconds: 0)
+    var reasonCounts: [Int]
+
+    // State of a record.
+    var slots: [Slot]
+    var stamp: UInt32 = 0
+    var builder = FieldRow()
+    var damage: RecordDamage = []
+    var classes: [Int32] = []
+    var ignoredReason: Int32 = -1
+    var jsonState = JSONState.unread
+    var fingerprints: [Fingerprinted] = []
+    var textPlace = Slot()
+    var parts: [Range<Int>] = []
+    var trace: ParseTrace
+
+    enum JSONState { case unread, sound, repaired, none }
+
+    /// The reasons that every parser has beside its own.
+    static let noRecordReason = "no_record"
+    /// The longest batch whose texts can be referred to.
+    static let batchByteLimit = 1 << 30
+
+    /// Makes a parser for one thread.
+    public init(program: ParserProgram, context: ParseContext) {
+        self.program = program
+        self.context = context
+        fingerprinter = Fingerprinter(policy: context.privacy)
+        timestamps = TimestampReader(zone: context.timezone)
+        slots = Array(repeating: Slot(), count: max(program.slotNames.count, 1))
+        reasonCounts = Array(repeating: 0, count: program.reasons.count + 3)
+        var constants = program.constants
+        fixed = FixedConstants(program: program, context: context, constants: &constants)
+        self.constants = constants
+        severities = Action.allCases.map { context.severities[$0] ?? $0.entry.severity }
+        outcomes = Action.allCases.map { $0.entry.outcomes[0] }
+        successors = program.keyTables.map { Array(repeating: -1, count: $0.count + 1) }
+        trace = ParseTrace()
+    }
+
+    /// Parses a batch; its records, events and counts come back together.
+    public mutating func parse(_ batch: consuming RecordBatch) -> EventBatch {
+        let records = batch
+        observed = records.observed
+        scratch.removeAll()
+        values.removeAll(keepingCapacity: true)
+        events.removeAll(keepingCapacity: true)
+        values.reserveCapacity(records.records.count * 28)
+        events.reserveCapacity(records.records.count)
+        var tally = RecordTally()
+        tally.read = records.records.count
+        var damageCounts = [16 of Int](repeating: 0)
+        let path = records.path.map { appendConstant($0) }
+        let block = records.bytes.span
+        for (index, record) in records.records.enumerated() {
+            tally.bytes += Int(record.count)
+            let before = events.count
+            if scratch.count < RecordParser.batchByteLimit {
+                parse(record, index, block, path)
+                if events.count > before {
+                    tally.parsed += 1
+                } else {
+                    reasonCounts[Int(ignoredReason)] += 1
+                }
+            } else {
+                damage = []
+                tally.dropped["batch_too_large", default: 0] += 1
+            }
+            if damage.rawValue != 0 { RecordParser.count(damage, &tally, &damageCounts) }
+        }
+        finish(&tally, damageCounts)
+        return EventBatch(
+            records: records, parser: program.name, scratch: scratch.makeArray(),
+            constants: constants, values: values, events: events, tally: tally)
+    }
+
+    private mutating func finish(_ tally: inout RecordTally, _ damageCounts: [16 of Int]) {
+        tally.events = events.count
+        for event in events where event.action == .unclassified { tally.unclassified += 1 }
+        for index in reasonCounts.indices where reasonCounts[index] > 0 {
+            tally.ignored[reason(Int32(index))] = reasonCounts[index]
+            reasonCounts[index] = 0
+        }
+        for (bit, name) in RecordDamage.names where damageCounts[bit] > 0 {
+            tally.damaged[name] = damageCounts[bit]
+        }
+    }
+
+    private static func count(
+        _ damage: RecordDamage, _ tally: inout RecordTally, _ counts: inout [16 of Int]
+    ) {
+        if damage.contains(.cut) { tally.truncated += 1 }
+        var bits = damage.subtracting(.cut).rawValue
+        while bits != 0 {
+            counts[bits.trailingZeroBitCount] += 1
+            bits &= bits - 1
+        }
+    }
+
+    /// A path is a constant of its batch; the last one is kept for the next batch.
+    private mutating func appendConstant(_ text: String) -> Range<Int> {
+        let utf8 = Array(text.utf8)
+        if constants.count >= utf8.count, fixed.end + utf8.count <= constants.count,
+            Array(constants[fixed.end..<fixed.end + utf8.count]) == utf8
+        {
+            return fixed.end..<fixed.end + utf8.count
+        }
+        constants.removeSubrange(fixed.end...)
+        damageLabels.removeAll()
+        constants += utf8
+        return fixed.end..<constants.count
+    }
+
+    /// The word for a reason by its number; the engine's own stand behind the program's.
+    func reason(_ number: Int32) -> String {
+        let own = Int(number) - program.reasons.count
+        switch own {
+        case 0: return RecordParser.noRecordReason
+        case 1: return "authorization_pending"
+        case 2: return "slow_down"
+        default: return own < 0 ? program.reasons[Int(number)] : RecordParser.noRecordReason
+        }
+    }
+
+    // MARK: One record
+
+    private mutating func parse(
+        _ record: Record, _ index: Int, _ block: Span<UInt8>, _ path: Range<Int>?
+    ) {
+        stamp &+= 1
+        if stamp == 0 {
+            for index in slots.indices { slots[index].stamp = 0 }
+            stamp = 1
+        }
+        damage = record.damage
+        jsonState = .unread
+        textPlace = Slot()
+        ignoredReason = Int32(program.reasons.count)
+        fingerprints.removeAll(keepingCapacity: true)
+        classes.removeAll(keepingCapacity: true)
+        let scratchStart = scratch.count
+        guard matchFormat(record, block), decide(program.rootRules, block, record) else {
+            scratch.truncate(to: scratchStart)
+            return
+        }
+        var ordinal = 0
+        for number in classes {
+            if lay(Int(number), record, index, ordinal, block, path) { ordinal += 1 }
+        }
+        if ordinal == 0 { scratch.truncate(to: scratchStart) }
+    }
+
+    private mutating func matchFormat(_ record: Record, _ block: Span<UInt8>) -> Bool {
+        for number in program.formats.indices {
+            switch run(program.formats[number].steps, record, block) {
+            case .matched:
+                trace.format = number
+                return true
+            case .ignored: return false
+            case .failed: continue
+            }
+        }
+        return false
+    }
+}
+
+/// Texts that every event of a parser carries, as places in the constants.
+struct FixedConstants: Sendable {
+    let vendor: Range<Int>
+    let product: Range<Int>
+    let policy: Range<Int>
+    let key: Range<Int>
+    let tenant: Range<Int>?
+    let labels: Range<Int>?
+    /// Where the constants of a batch begin.
+    let end: Int
+
+    static let policyName = "hmac-sha256"
+
+    init(program: ParserProgram, context: ParseContext, constants: inout [UInt8]) {
+        func append(_ text: String) -> Range<Int> {
+            let start = constants.count
+            constants += Array(text.utf8)
+            return start..<constants.count
+        }
+        vendor = append(program.vendor)
+        product = append(program.product)
+        policy = append(FixedConstants.policyName)
+        key = append("h\(context.privacy.generation)")
+        tenant = context.tenant.flatMap { $0.isEmpty ? nil : append($0) }
+        if context.labels.isEmpty {
+            labels = nil
+        } else {
+            let start = constants.count
+            constants += FixedConstants.labels(context.labels)
+            labels = start..<constants.count
+        }
+        end = constants.count
+    }
+
+    /// A JSON object of names and texts, sorted as RFC 8785 wants it.
+    static func labels(_ labels: [String: String]) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.append("{")
+        for (name, text) in labels.sorted(by: { $0.key < $1.key }) where !text.isEmpty {
+            if writer.count > 1 { writer.append(",") }
+            writer.append(jsonString: name)
+            writer.append(":")
+            writer.append(jsonString: text)
+        }
+        writer.append("}")
+        return writer.makeArray()
+    }
+}
+
+/// A fingerprint that was made for the record at hand.
+struct Fingerprinted {
+    var kind: FingerprintKind
+    var source: Slot
+    var place: Range<Int>
+}
+
+/// What the last record went through, for `--explain`.
+struct ParseTrace {
+    var format = -1
+    var line: Int32 = 0
+}
+
+extension RecordDamage {
+    /// The bit and the name of each kind, by name.
+    static let names: [(bit: Int, name: String)] = [
+        (0, "cut"), (3, "duplicate_key"), (1, "invalid_utf8"), (4, "no_time"),
+        (2, "repaired_json"), (6, "suspected_injection"), (5, "truncated"),
+    ]
+
+    /// The names that apply, sorted, as the label `sealtail_damage` carries them.
+    public var text: String {
+        RecordDamage.names.filter { rawValue >> UInt16($0.bit) & 1 == 1 }.map(\.name)
+            .joined(separator: ",")
+    }
+}
