@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+
+/// Turns canonical events into the bytes that are signed, with their ids and leaf hashes.
+///
+/// Nothing here depends on numbers or on other batches, so each parse worker has an encoder of its
+/// own and one body has one leaf hash wherever it is sealed.
+public struct BodyEncoder: ~Copyable {
+    private var ids: EventIDMaker
+    private var encoder = CanonicalEncoder()
+    private let hasher = SHA256Hasher()
+    private let keepsTenants: Bool
+    private var bodies = ByteWriter(capacity: 256 * 1024)
+    private var id = ByteWriter(capacity: EventIDMaker.textByteCount)
+
+    /// Encodes for the agent of this name.
+    ///
+    /// - Parameter tenants: keeps `provider.tenant` of each event beside it, for filters.
+    public init(agentName: String, tenants: Bool) {
+        ids = EventIDMaker(agentName: agentName)
+        keepsTenants = tenants
+    }
+
+    /// Encodes all events of a batch, in order.
+    public mutating func encode(_ batch: consuming EventBatch) -> EncodedBatch {
+        bodies.removeAll()
+        let cutsBefore = encoder.cutCount
+        var events: [EncodedEvent] = []
+        events.reserveCapacity(batch.events.count)
+        var tenants: [String?] = []
+        if keepsTenants { tenants.reserveCapacity(batch.events.count) }
+        var idText = [UInt8](repeating: 0, count: EventIDMaker.textByteCount)
+        var record = -1
+        var checksum: UInt32 = 0
+        for index in batch.events.indices {
+            let event = batch.events[index]
+            if event.record != record {
+                record = event.record
+                let range = batch.records.records[record].range
+                checksum = CRC32C.checksum(batch.records.bytes.span.extracting(range))
+            }
+            id.removeAll()
+            ids.append(
+                source: batch.records.source, position: batch.records.records[record].offset,
+                ordinal: event.ordinal, checksum: checksum, to: &id)
+            id.withBytes { for index in 0..<$0.count { idText[index] = $0[index] } }
+            let start = bodies.count
+            encoder.encode(event, in: batch, id: idText, to: &bodies)
+            let leaf = bodies.withBytes {
+                hasher.digest(prefix: 0, $0.extracting(start..<$0.count))
+            }
+            events.append(
+                EncodedEvent(
+                    end: bodies.count, leaf: leaf, action: event.action, outcome: event.outcome,
+                    severity: event.severity, errorCode: event.errorCode))
+            if keepsTenants { tenants.append(BodyEncoder.tenant(event, batch)) }
+        }
+        var tally = batch.tally
+        tally.cuts += encoder.cutCount - cutsBefore
+        return EncodedBatch(
+            input: batch.records.input, parser: batch.parser, bodies: bodies.makeArray(),
+            events: events, tenants: tenants, positions: batch.records.positions, tally: tally)
+    }
+
+    private static func tenant(_ event: Event, _ batch: borrowing EventBatch) -> String? {
+        for index in event.values {
+            let value = batch.values[index]
+            guard value.field == .providerTenant else { continue }
+            switch value.form {
+            case .block: return text(batch.records.bytes, value.range)
+            case .scratch: return text(batch.scratch, value.range)
+            case .constant: return text(batch.constants, value.range)
+            case .word, .integer, .boolean, .time, .set, .map: return nil
+            }
+        }
+        return nil
+    }
+
+    private static func text(_ bytes: [UInt8], _ range: Range<Int>) -> String {
+        String(decoding: bytes[range], as: UTF8.self)
+    }
+}
