@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+import Synchronization
+
+/// The disk buffer and the local audit trail in one: an append-only log of sealed batches.
+///
+/// One thread appends; any number read and move cursors. A batch is visible, and its positions
+/// are resume points, only after `append` has returned. No reader ever waits for the disk on
+/// behalf of the writer. The bytes on disk are docs/formats/frame.md.
+public final class Ledger: Sendable {
+    /// The most time between two writes of the cursors while they move.
+    public static let cursorInterval = Duration.seconds(1)
+
+    let folder: String
+    let configuration: LedgerConfiguration
+    let storage: any LedgerStorage
+    let time: any TimeSource
+    let quarantine: Quarantine
+    let buffers = PayloadBuffers()
+    // Three locks, taken in this order and never the other way round.
+    let writer: Mutex<LedgerWriter>
+    let cursorFile: Mutex<CursorFile>
+    let state: Monitor<LedgerState>
+    private let hooks = Mutex<[@Sendable () -> Void]>([])
+    // Held as long as the ledger lives.
+    private let lock: FileLock?
+
+    init(
+        folder: String, configuration: LedgerConfiguration, storage: any LedgerStorage,
+        time: any TimeSource, lock: FileLock?, quarantine: Quarantine,
+        writer: consuming sending LedgerWriter, cursorFile: sending CursorFile,
+        state: sending LedgerState
+    ) {
+        self.folder = folder
+        self.configuration = configuration
+        self.storage = storage
+        self.time = time
+        self.lock = lock
+        self.quarantine = quarantine
+        self.writer = Mutex(writer)
+        self.cursorFile = Mutex(cursorFile)
+        self.state = Monitor(state)
+    }
+
+    // MARK: Appending
+
+    /// Appends one batch and returns only when it is safe against power loss.
+    ///
+    /// The positions inside the batch become the resume points, so a caller must not acknowledge
+    /// anything to its own upstream before this returns. When it throws, nothing was committed;
+    /// after an error that `isTemporary` the same batch may be appended again.
+    ///
+    /// - Parameter usingReserve: true for the agent's own events, which may take the last segment
+    ///   that `max_size` allows.
+    public func append(
+        _ batch: borrowing SealedBatch, usingReserve: Bool = false
+    ) throws(LedgerError) {
+        let batch = copy batch
+        try writer.withLock { writer throws(LedgerError) in
+            try append(batch, usingReserve: usingReserve, &writer)
+        }
+        for hook in hooks.withLock({ $0 }) { hook() }
+    }
+
+    private func append(
+        _ batch: SealedBatch, usingReserve: Bool, _ writer: inout LedgerWriter
+    ) throws(LedgerError) {
+        if state.withLock({ $0.isClosed }) { throw .closed }
+        try writer.encode(batch, configuration: configuration)
+        let byteCount = writer.output.count
+        if (writer.active?.room ?? 0) < byteCount {
+            try openSegment(for: byteCount, usingReserve: usingReserve, &writer)
+        }
+        guard let active = writer.active else { bug("no segment to append to") }
+        writer.finish(batch, segment: active.number, codec: configuration.codec)
+        do {
+            try writer.output.withBytes { bytes throws(SystemError) in
+                try active.file.write(bytes, at: active.end)
+            }
+            try active.file.synchronizeData()
+        } catch {
+            abandon(active, &writer)
+            throw .notCommitted(error)
+        }
+        writer.commit(batch, byteCount: byteCount)
+        let place = LedgerPlace(segment: active.number, offset: UInt64(active.end))
+        let next = LedgerPlace(
+            segment: active.number, offset: UInt64(active.end + byteCount))
+        state.update { state in
+            state.committedEnd = active.end + byteCount
+            state.newestFrame = place
+            state.recent.append(LedgerFrame(place: place, next: next, batch: batch))
+            state.statistics.committedFrameCount += 1
+            state.statistics.committedEventCount += UInt64(batch.events.count)
+            state.statistics.isFull = false
+        }
+    }
+
+    /// Ends a segment of which the kernel has said that it may not hold what was written.
+    private func abandon(_ active: ActiveSegment, _ writer: inout LedgerWriter) {
+        writer.active = nil
+        // The batch is refused either way; a remainder that stays is read as one frame too many.
+        let isCut = (try? active.file.truncate(to: active.end)) != nil
+        close(active, byteCount: isCut ? active.end : active.byteCount)
+    }
+
+    /// Forgets the positions of inputs or files that are gone for good.
+    ///
+    /// They are left out of the next segment's snapshot; a crash before that brings them back.
+    public func forget(_ positions: [Position]) {
+        writer.withLock { $0.positions.remove(positions) }
+    }
+
+    /// Calls `hook` after each commit, on the thread that appended; it must return at once.
+    public func onAppend(_ hook: @escaping @Sendable () -> Void) {
+        hooks.withLock { $0.append(hook) }
+    }
+
+    // MARK: Facts
+
+    /// The ledger in numbers, all of one moment.
+    public var statistics: LedgerStatistics {
+        state.withLock { state in
+            var statistics = state.statistics
+            statistics.byteCount = state.byteCount
+            statistics.byteLimit = configuration.byteLimit
+            statistics.segmentCount = state.segments.count
+            return statistics
+        }
+    }
+
+    /// What was set aside since the last call, so that somebody can put it on the record.
+    public func takeDamage() -> [LedgerDamage] {
+        state.withLock { $0.damage.take() }
+    }
+
+    /// Writes the cursors, gives back the room behind the last frame and wakes who waits.
+    ///
+    /// Afterwards nothing can be appended or advanced.
+    public func close() throws(LedgerError) {
+        let wasClosed = state.update { state in
+            defer { state.isClosed = true }
+            return state.isClosed
+        }
+        guard !wasClosed else { return }
+        writer.withLock { writer in
+            guard let active = writer.active else { return }
+            writer.active = nil
+            let isCut = (try? active.file.truncate(to: active.end)) != nil
+            close(active, byteCount: isCut ? active.end : active.byteCount)
+        }
+        try flushCursors()
+    }
+
+    /// Nothing is appended to the segment any more.
+    func close(_ segment: ActiveSegment, byteCount: Int) {
+        let now = time.now()
+        state.withLock { state in
+            state.active = nil
+            guard let index = state.index(of: segment.number) else { return }
+            state.segments[index].end = segment.end
+            state.segments[index].byteCount = byteCount
+            state.segments[index].modified = now
+        }
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import Platform
+
+/// Why the ledger could not do what it was asked.
+public enum LedgerError: Error, Sendable, CustomStringConvertible {
+    /// Undelivered events take all the room that the configuration allows. Nothing was written;
+    /// the same batch may be appended again when sinks have moved on.
+    case full(byteCount: Int, byteLimit: Int)
+    /// The disk has no room for another segment. Nothing was written; try the same batch again.
+    case noSpace(SystemError)
+    /// Write or synchronisation failed, so the batch is not committed. The segment is closed; the
+    /// same batch may be appended again and goes into a new one.
+    case notCommitted(SystemError)
+    /// Another call to the file system failed.
+    case system(SystemError)
+    /// Another agent uses the state directory.
+    case locked(path: String)
+    /// Others could change the state directory.
+    case exposed(path: String, permissions: UInt32)
+    /// The files were written by a version that knows more than this one.
+    case unsupported(path: String, offset: Int, reason: String)
+    /// The batch cannot be stored, which is a mistake of the caller.
+    case refused(reason: String)
+    /// The ledger was closed.
+    case closed
+
+    /// A bounded word for metrics.
+    public var code: String {
+        switch self {
+        case .full: "full"
+        case .noSpace: "no_space"
+        case .notCommitted: "not_committed"
+        case .system: "system"
+        case .locked: "locked"
+        case .exposed: "exposed"
+        case .unsupported: "unsupported"
+        case .refused: "refused"
+        case .closed: "closed"
+        }
+    }
+
+    /// True when the same batch may be appended again later.
+    public var isTemporary: Bool {
+        switch self {
+        case .full, .noSpace, .notCommitted: true
+        case .system, .locked, .exposed, .unsupported, .refused, .closed: false
+        }
+    }
+
+    /// One sentence with a place and a way out.
+    public var description: String {
+        switch self {
+        case .full(let byteCount, let byteLimit):
+            "the ledger is full: \(byteCount) of \(byteLimit) bytes wait for delivery; "
+                + "look at the sinks, or raise ledger.max_size"
+        case .noSpace(let error): "\(error); make room on this file system"
+        case .notCommitted(let error):
+            "\(error); nothing was committed, the next attempt uses a new segment"
+        case .system(let error): error.description
+        case .locked(let path):
+            "\(path): another agent holds the lock; stop it, or use another state_dir"
+        case .exposed(let path, let permissions):
+            "\(path): others may write here (mode \(String(permissions, radix: 8))); "
+                + "run: chmod go-w \(path)"
+        case .unsupported(let path, let offset, let reason):
+            "\(path): at byte \(offset): \(reason); run the version of sealtail that wrote it, "
+                + "or a newer one"
+        case .refused(let reason): "the batch cannot be stored: \(reason)"
+        case .closed: "the ledger is closed"
+        }
+    }
+}

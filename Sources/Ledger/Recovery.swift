@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+
+/// Puts the state together from what the newest segments hold. It decides only.
+///
+/// Feed it, from the first segment that has a whole header, each frame in order.
+struct Recovery {
+    private(set) var positions = PositionTable()
+    private(set) var stream: String?
+    private(set) var nextSequence: UInt64 = 0
+    private(set) var head: Digest?
+
+    /// The numbers of the segments among the names in the folder, in order.
+    ///
+    /// Any other name is somebody else's file.
+    static func segments(among names: [String]) -> [UInt64] {
+        names.compactMap { SegmentName.number(of: $0) }.sorted()
+    }
+
+    /// A segment's header: it tells everything that went before.
+    mutating func take(_ snapshot: SegmentSnapshot) {
+        positions = PositionTable()
+        positions.merge(snapshot.positions)
+        guard !snapshot.stream.isEmpty else { return }
+        stream = snapshot.stream
+        nextSequence = snapshot.nextSequence
+        head = snapshot.head
+    }
+
+    /// A batch, bodies not needed.
+    mutating func take(_ batch: borrowing SealedBatch) {
+        positions.merge(batch.positions)
+        guard !batch.events.isEmpty else { return }
+        stream = batch.stream
+        nextSequence = batch.firstSequence + UInt64(batch.events.count)
+        head = batch.head
+    }
+
+    /// The number of the segment that comes next; nil when numbers have run out.
+    static func nextNumber(after segments: [UInt64]) -> UInt64? {
+        let next = (segments.last ?? 0) + 1
+        return next < FrameLimit.segmentNumberLimit ? next : nil
+    }
+}
+
+/// The names of segments and of what is set aside.
+enum SegmentName {
+    private static let suffix = ".seg"
+    private static let digitCount = 16
+
+    /// `00000000000000a1.seg`.
+    static func name(of number: UInt64) -> String { digits(number) + suffix }
+
+    /// `00000000000000a1-00000000000004c0.bad`.
+    static func quarantineName(of number: UInt64, offset: Int) -> String {
+        digits(number) + "-" + digits(UInt64(offset)) + ".bad"
+    }
+
+    /// The number that a name stands for; nil when it is no segment's name.
+    static func number(of name: String) -> UInt64? {
+        guard name.hasSuffix(suffix), name.utf8.count == digitCount + suffix.utf8.count,
+            let bytes = Hex.decode(String(name.dropLast(suffix.count)))
+        else { return nil }
+        let number = bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        return number > 0 && number < FrameLimit.segmentNumberLimit ? number : nil
+    }
+
+    private static func digits(_ number: UInt64) -> String {
+        let text = String(number, radix: 16)
+        return String(repeating: "0", count: digitCount - text.utf8.count) + text
+    }
+}

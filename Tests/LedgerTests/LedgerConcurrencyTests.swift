@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+import Synchronization
+import Testing
+
+@testable import Ledger
+
+struct LedgerConcurrencyTests {
+    @Test func readersFollowAWriterWhileSegmentsAreDeleted() throws {
+        let disk = MemoryDisk()
+        let (ledger, _) = try openLedger(disk)
+        let count: UInt64 = 1500
+        let failures = Mutex<[String]>([])
+        let readers = try ["siem", "archive"].map { sink in
+            try Thread.start(name: sink) {
+                do {
+                    var expected: UInt64 = 0
+                    var place = LedgerPlace.beginning
+                    while expected < count {
+                        guard let frame = try ledger.read(from: place) else {
+                            _ = ledger.waitForFrame(after: place, timeout: .seconds(10))
+                            continue
+                        }
+                        if frame.batch.firstSequence != expected {
+                            failures.withLock { $0.append("\(sink) skipped to \(frame.place)") }
+                        }
+                        expected += UInt64(frame.batch.events.count)
+                        place = frame.next
+                        try ledger.advance(sink, to: SinkCursor(place: place))
+                        try ledger.deleteDelivered(now: StandingClock().now())
+                    }
+                } catch {
+                    failures.withLock { $0.append("\(error)") }
+                }
+            }
+        }
+        var maker = BatchMaker(seed: 1)
+        while maker.next < count { try ledger.append(maker.make(count: 5)) }
+        for reader in readers { reader.join() }
+        #expect(failures.withLock { $0 } == [])
+        #expect(ledger.statistics.deletedSegmentCount > 10)
+    }
+}
