@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+
+/// Where events rest that a receiver will never take: one file a sink, one JSON object a line.
+///
+/// Each line holds the sink, the time, the reason and the whole sealed line as a string, so that
+/// it can be verified and delivered again (here on two lines):
+///
+///     {"sink":"siem","time":"2026-11-21T11:02:07.118000Z","code":"refused",
+///      "reason":"…","event":"…"}
+public final class DeadLetter: Sendable {
+    private let sink: String
+    private let path: String
+    private let folder: String
+    private let byteLimit: Int
+    private let state: Monitor<State>
+
+    private struct State {
+        var file: File?
+        var byteCount = 0
+        var count = 0
+    }
+
+    /// One rejected event, as it rests.
+    public struct Entry: Sendable, Equatable {
+        /// When it was rejected.
+        public var time: String
+        /// The bounded word for the reason.
+        public var code: String
+        /// The receiver's own words.
+        public var reason: String
+        /// The sealed line, without its LF.
+        public var line: String
+        /// Where the next entry begins.
+        public var end: Int
+    }
+
+    /// The longest entry that is read: the escapes of a line may double it.
+    private static let entryByteLimit = 4 << 20
+    private static let pieceByteCount = 1 << 20
+
+    /// Prepares the dead letter of a sink; the file is made with the first rejection.
+    ///
+    /// A half line that a crash left is cut off. Throws when there is a file that cannot be used.
+    public init(folder: String, sink: String, byteLimit: Int) throws(SinkError) {
+        self.sink = sink
+        self.folder = folder
+        self.byteLimit = byteLimit
+        path = folder + "/" + sink + ".ndjson"
+        var state = State()
+        if FileSystem.exists(path) {
+            do throws(SystemError) {
+                let file = try File(path, .readWrite, permissions: 0o600)
+                (state.count, state.byteCount) = try Self.survey(file)
+                if try file.status().byteCount > state.byteCount {
+                    try file.truncate(to: state.byteCount)
+                }
+                state.file = file
+            } catch {
+                throw SinkError(sink: sink, "dead_letter: \(error)")
+            }
+        }
+        self.state = Monitor(state)
+    }
+
+    /// How many bytes the file has.
+    public var byteCount: Int { state.withLock { $0.byteCount } }
+
+    /// How many events rest in the file.
+    public var count: Int { state.withLock { $0.count } }
+
+    /// Appends rejected events and returns when they are safe against power loss.
+    ///
+    /// - Parameters:
+    ///   - rejections: indices into `batch` with their reasons, in rising order.
+    ///   - batch: the events as they were to be delivered.
+    ///   - now: the time of the rejection.
+    ///
+    /// Throws, and appends nothing, when it is full or the disk refuses: the events must then not
+    /// count as rejected.
+    public func append(
+        _ rejections: [Rejection], of batch: DeliveryBatch, at now: Timestamp
+    ) throws(SinkError) {
+        let lines = render(rejections, of: batch, at: now)
+        let failure = state.withLock { state -> SinkError? in
+            do throws(SystemError) {
+                let file = try open(&state)
+                guard state.byteCount + lines.count <= byteLimit else {
+                    return SinkError(
+                        sink: sink,
+                        "dead_letter.max_size: \(path) is full; look why events are refused, "
+                            + "move the file away, or raise the limit")
+                }
+                try file.write(lines.span, at: state.byteCount)
+                try file.synchronizeData()
+                state.byteCount += lines.count
+                state.count += rejections.count
+                return nil
+            } catch {
+                // A half line must not stay: the next try begins where this one began. Should the
+                // cut fail too, the next try writes over it, and the next start cuts it.
+                try? state.file?.truncate(to: state.byteCount)
+                return SinkError(sink: sink, "dead_letter: \(error)")
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Reads the entry that begins at `offset`, 0 for the first one; nil behind the last one.
+    public func entry(at offset: Int) throws(SinkError) -> Entry? {
+        guard let file = state.withLock({ $0.file }) else { return nil }
+        let line: [UInt8]
+        do throws(SystemError) {
+            line = try Self.line(file, at: offset)
+        } catch {
+            throw SinkError(sink: sink, "dead_letter: \(error)")
+        }
+        guard !line.isEmpty else { return nil }
+        guard let document = try? JSONDocument(reading: line),
+            let event = document["event"]?.string
+        else {
+            throw SinkError(
+                sink: sink, "dead_letter: \(path): the line at byte \(offset) is damaged")
+        }
+        return Entry(
+            time: document["time"]?.string ?? "", code: document["code"]?.string ?? "",
+            reason: document["reason"]?.string ?? "", line: event, end: offset + line.count + 1)
+    }
+
+    // MARK: Inside
+
+    private func open(_ state: inout State) throws(SystemError) -> File {
+        // Moved away by hand, as the message about the full file proposes: begin a new one.
+        if let file = state.file, try file.status().linkCount > 0, isNamed(file) { return file }
+        try FileSystem.createFolders(folder, permissions: 0o700)
+        let file = try File(path, .readWrite, .create, permissions: 0o600)
+        try FileSystem.synchronizeFolder(folder)
+        (state.count, state.byteCount) = try Self.survey(file)
+        state.file = file
+        return file
+    }
+
+    private func isNamed(_ file: File) -> Bool {
+        guard let named = try? FileSystem.status(path), let open = try? file.status() else {
+            return false
+        }
+        return named.inode == open.inode && named.device == open.device
+    }
+
+    /// How many whole lines a file has, and where the last one ends.
+    private static func survey(_ file: File) throws(SystemError) -> (count: Int, byteCount: Int) {
+        var count = 0
+        var end = 0
+        var offset = 0
+        while true {
+            let piece = try file.read(count: pieceByteCount, at: offset)
+            if piece.isEmpty { return (count, end) }
+            for index in piece.indices where piece[index] == UInt8(ascii: "\n") {
+                count += 1
+                end = offset + index + 1
+            }
+            offset += piece.count
+        }
+    }
+
+    private static func line(_ file: File, at offset: Int) throws(SystemError) -> [UInt8] {
+        var line: [UInt8] = []
+        while line.count < entryByteLimit {
+            let start = line.count
+            let count = try file.append(
+                to: &line, count: min(1 << 16, entryByteLimit - start), at: offset + start)
+            if let end = ByteSearch.first(
+                UInt8(ascii: "\n"), in: line.span, start..<line.count)
+            {
+                return Array(line[..<end])
+            }
+            if count == 0 { return [] }
+        }
+        return line
+    }
+
+    private func render(
+        _ rejections: [Rejection], of batch: DeliveryBatch, at now: Timestamp
+    ) -> [UInt8] {
+        var output = ByteWriter(capacity: 4096)
+        var line = ByteWriter(capacity: 2048)
+        var rendering = CanonicalRendering()
+        var next = 0
+        batch.forEach { index, sealed, event in
+            guard next < rejections.count, rejections[next].index == index else { return }
+            line.removeAll()
+            if rendering.append(sealed, event: event, to: &line) {
+                line.truncate(to: line.count - 1)
+            } else {
+                line.append(sealed.bodies, sealed.bodyRange(event))
+            }
+            output.append("{\"sink\":")
+            output.append(jsonString: sink)
+            output.append(",\"time\":\"")
+            output.append(now)
+            output.append("\",\"code\":")
+            output.append(jsonString: rejections[next].code.rawValue)
+            output.append(",\"reason\":")
+            output.append(jsonString: rejections[next].reason)
+            output.append(",\"event\":")
+            line.withBytes { output.append(jsonString: $0) }
+            output.append("}\n")
+            next += 1
+        }
+        return output.makeArray()
+    }
+}

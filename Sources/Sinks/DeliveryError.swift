@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why a batch, or some of it, was not delivered, and what has to be done about it.
+public enum DeliveryError: Error, Sendable, Equatable {
+    /// Nothing of the batch can be relied on: all of it is sent again, the same events.
+    ///
+    /// `after` is the delay that the far side asked for, where it did.
+    case retry(after: Duration?, reason: String, code: DeliveryCode)
+    /// What neither list names is delivered. Both are in rising order and share no index.
+    case partial(retry: [Int], reject: [Rejection], after: Duration?)
+    /// Too much at once: the batch goes again in two halves. Never said of a single event.
+    case split(reason: String, code: DeliveryCode)
+    /// Somebody has to act: sent again for ever at the longest delay, never dropped.
+    case alarm(reason: String, code: DeliveryCode)
+
+    /// One sentence for people, as it stands in the log.
+    public var sentence: String {
+        switch self {
+        case .retry(_, let reason, _), .split(let reason, _), .alarm(let reason, _):
+            return reason
+        case .partial(let retry, let reject, _):
+            let first = reject.first.map { ": " + $0.reason } ?? ""
+            return "\(retry.count) events to be sent again, \(reject.count) rejected\(first)"
+        }
+    }
+
+    /// The bounded word for metrics.
+    public var code: DeliveryCode {
+        switch self {
+        case .retry(_, _, let code), .split(_, let code), .alarm(_, let code): code
+        case .partial(_, let reject, _): reject.first?.code ?? .busy
+        }
+    }
+}
+
+/// One event that the far side will never take.
+public struct Rejection: Sendable, Equatable {
+    /// Its index in the `DeliveryBatch`.
+    public var index: Int
+    /// What the far side said, for people; at most `textByteLimit` bytes, on one line.
+    public var reason: String
+    /// The bounded word for metrics.
+    public var code: DeliveryCode
+
+    /// The most bytes of a reason.
+    public static let textByteLimit = 1024
+
+    /// Names an event and why it is refused.
+    public init(index: Int, reason: String, code: DeliveryCode) {
+        self.index = index
+        self.reason = DeliveryText.oneLine(reason, byteLimit: Rejection.textByteLimit)
+        self.code = code
+    }
+}
+
+/// The bounded words by which metrics tell failures of delivery apart.
+public enum DeliveryCode: String, Sendable, CaseIterable {
+    /// No connection, or it broke.
+    case connection
+    /// The name of the far side is not known.
+    case name
+    /// TLS could not be agreed on, or a certificate was refused.
+    case tls
+    /// No answer in time.
+    case timeout
+    /// The far side asks for patience: 429.
+    case busy
+    /// The far side has a fault of its own: 5xx.
+    case server
+    /// An answer that cannot be understood, so nothing is known about the events.
+    case answer
+    /// Who we are is not accepted: 401 or 403.
+    case authorization
+    /// The place to deliver to does not exist: 404, 3xx, a missing folder.
+    case place
+    /// More at once than the far side takes: 413.
+    case size
+    /// The far side does not want this event: any other 4xx.
+    case refused
+    /// No document can be made of the event.
+    case rendering
+    /// The disk has no room.
+    case space
+    /// A file or pipe cannot be written.
+    case file
+}
+
+enum DeliveryText {
+    /// The text cut to a limit at a scalar boundary, with control characters as spaces.
+    static func oneLine(_ text: String, byteLimit: Int) -> String {
+        var result = String.UnicodeScalarView()
+        var byteCount = 0
+        for scalar in text.unicodeScalars {
+            byteCount += UTF8.width(scalar)
+            if byteCount > byteLimit { break }
+            let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+            result.append(isControl ? " " : scalar)
+        }
+        return String(result)
+    }
+}

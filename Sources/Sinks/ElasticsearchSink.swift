@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+
+/// Delivers to Elasticsearch, OpenSearch and whatever else takes `POST /_bulk`.
+///
+/// Every event is created under its own id, so what was there already answers 409 and counts as
+/// delivered. An event counts as delivered only when the answer has an item that says so.
+// Safe because one thread makes all calls but wake, which the client allows from any thread.
+final class ElasticsearchSink: Sink, @unchecked Sendable {
+    static let entry = SinkEntry(
+        type: "elasticsearch", formats: [.ecs, .canonical], keys: [.http, .index],
+        promise: "An event counts as delivered when its own item of the answer says so."
+    ) { (configuration: SinkConfiguration) throws(SinkError) -> any Sink in
+        try ElasticsearchSink(configuration)
+    }
+
+    private static let path = "/_bulk"
+
+    private let client: HTTPClient
+    private let gzip: GzipEncoder?
+    private let reply = BulkReply()
+    private let idLine: EventRendering.IDLine
+    private var rendering: EventRendering
+    private var body = ByteWriter(capacity: 1 << 20)
+    private var compressed: [UInt8] = []
+    private var sent: [UInt64: Sent] = [:]
+    private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
+
+    /// What has to be known of a request until its answer comes.
+    private struct Sent {
+        // The indices of the events in the request, in order.
+        var indices: [Int]
+        // Those that never got into it.
+        var rejections: [Rejection]
+    }
+
+    init(_ configuration: SinkConfiguration) throws(SinkError) {
+        guard let endpoint = configuration.endpoint else {
+            throw SinkError(sink: configuration.id, "endpoint: must be set")
+        }
+        var headers = ["Content-Type: application/x-ndjson", "Accept: application/json"]
+        let isCompressed = configuration.compression == .gzip
+        if isCompressed { headers.append("Content-Encoding: gzip") }
+        gzip = isCompressed ? GzipEncoder(level: 1) : nil
+        client = try HTTPClient(
+            sink: configuration.id, endpoint: endpoint,
+            authentication: configuration.authentication, tls: configuration.tls,
+            headers: headers, inFlight: configuration.inFlight)
+        rendering = EventRendering(configuration.format, index: configuration.index)
+        var prefix = ByteWriter()
+        prefix.append("{\"create\":{\"_index\":")
+        prefix.append(jsonString: configuration.index)
+        prefix.append(",\"_id\":")
+        idLine = EventRendering.IDLine(
+            prefix: prefix.makeArray(), suffix: Array("}}\n".utf8))
+    }
+
+    func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
+        var request = Sent(indices: [], rejections: [])
+        body.removeAll()
+        batch.forEach { index, sealed, event in
+            if rendering.append(sealed, event: event, idLine: idLine, to: &body) {
+                request.indices.append(index)
+            } else {
+                request.rejections.append(.unrenderable(index))
+            }
+        }
+        guard !request.indices.isEmpty else {
+            settled.append((ticket, Self.result([], request.rejections, nil)))
+            return
+        }
+        sent[ticket] = request
+        guard let gzip else {
+            body.withBytes { bytes in client.post(Self.path, bytes, ticket: ticket) }
+            return
+        }
+        var bytes = compressed
+        compressed = []
+        bytes.removeAll(keepingCapacity: true)
+        body.withBytes { gzip.compress($0, into: &bytes) }
+        client.post(Self.path, bytes.span, ticket: ticket)
+        compressed = bytes
+    }
+
+    func outcomes(
+        waitingAtMost timeout: Duration
+    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+        for (ticket, answer) in client.finished(waitingAtMost: settled.isEmpty ? timeout : .zero) {
+            guard let request = sent.removeValue(forKey: ticket) else { continue }
+            settled.append((ticket, result(request, answer)))
+        }
+        defer { settled.removeAll(keepingCapacity: true) }
+        return settled
+    }
+
+    func wake() {
+        client.wake()
+    }
+
+    func probe() -> DeliveryError? {
+        client.get("/", ticket: .max)
+        while client.runningCount > 0 {
+            for (ticket, answer) in client.finished(waitingAtMost: HTTPLimit.exchangeTime)
+            where ticket == .max {
+                switch answer {
+                case .failure(let error): return error
+                // A key that may only create documents is refused here and yet good.
+                case .success(let answer):
+                    return answer.status == 401 || answer.status >= 500
+                        ? answer.refusal(eventCount: 0) : nil
+                }
+            }
+        }
+        return nil
+    }
+
+    func close() {
+        client.close()
+        sent.removeAll()
+        settled.removeAll()
+    }
+
+    // MARK: The answer
+
+    private func result(
+        _ request: Sent, _ answer: Result<HTTPAnswer, DeliveryError>
+    ) -> Result<Void, DeliveryError> {
+        switch answer {
+        case .failure(let error):
+            return .failure(error)
+        case .success(let answer):
+            if let refusal = answer.refusal(eventCount: request.indices.count) {
+                return .failure(Self.adding(request, to: refusal))
+            }
+            return read(answer, request)
+        }
+    }
+
+    /// An error about a request of one event speaks of that event's own index.
+    private static func adding(_ request: Sent, to error: DeliveryError) -> DeliveryError {
+        guard case .partial(_, let reject, let after) = error else { return error }
+        var all = request.rejections
+        for rejection in reject {
+            all.append(
+                Rejection(
+                    index: request.indices[rejection.index], reason: rejection.reason,
+                    code: rejection.code))
+        }
+        return .partial(retry: [], reject: all.sorted { $0.index < $1.index }, after: after)
+    }
+
+    private func read(_ answer: HTTPAnswer, _ request: Sent) -> Result<Void, DeliveryError> {
+        let count = request.indices.count
+        if BulkReply.isPlainSuccess(answer.body, count: count) {
+            return Self.result([], request.rejections, nil)
+        }
+        var retry: [Int] = []
+        var rejections = request.rejections
+        var barred: String?
+        var firstBusy: String?
+        let itemCount = reply.read(answer.body) { index, item, reason in
+            guard index < count else { return }
+            switch item {
+            case .stored: break
+            case .busy:
+                if firstBusy == nil { firstBusy = reason() }
+                retry.append(request.indices[index])
+            case .barred:
+                if barred == nil { barred = reason() }
+            case .refused:
+                rejections.append(
+                    Rejection(index: request.indices[index], reason: reason(), code: .refused))
+            }
+        }
+        // Some receivers answer with nothing at all from the first bad event on.
+        let found = answer.body.isEmpty ? 0 : itemCount
+        guard let found, found <= count else {
+            let reason = "this is no answer to a bulk request: \(answer.sentence)"
+            return .failure(.retry(after: nil, reason: reason, code: .answer))
+        }
+        if found < count {
+            let reason = "the answer speaks of \(found) of \(count) events"
+            return .failure(
+                count > 1
+                    ? .split(reason: reason, code: .answer)
+                    : .retry(after: nil, reason: reason, code: .answer))
+        }
+        if let barred {
+            let text = DeliveryText.oneLine(barred, byteLimit: Rejection.textByteLimit)
+            return .failure(.alarm(reason: text, code: .authorization))
+        }
+        if retry.count == count, rejections.isEmpty, let firstBusy {
+            let text = DeliveryText.oneLine(firstBusy, byteLimit: Rejection.textByteLimit)
+            return .failure(.retry(after: answer.retryAfter, reason: text, code: .busy))
+        }
+        return Self.result(
+            retry, rejections.sorted { $0.index < $1.index }, answer.retryAfter)
+    }
+
+    private static func result(
+        _ retry: [Int], _ rejections: [Rejection], _ after: Duration?
+    ) -> Result<Void, DeliveryError> {
+        if retry.isEmpty, rejections.isEmpty { return .success(()) }
+        return .failure(.partial(retry: retry, reject: rejections, after: after))
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+
+/// Writes events in the format that a sink is configured for.
+///
+/// One rendering serves one thread.
+public struct EventRendering: ~Copyable {
+    /// The format it writes.
+    public let format: SinkFormat
+    private var canonical = CanonicalRendering()
+    private var ecs: ECSRendering
+    private var fields = BodyFields()
+
+    /// A line that some sinks write before each event, around the event's id as a JSON string.
+    struct IDLine {
+        var prefix: [UInt8]
+        var suffix: [UInt8]
+
+        /// False, with nothing appended, when the body has no id.
+        func append(
+            _ fields: borrowing BodyFields, _ bytes: Span<UInt8>, to output: inout ByteWriter
+        ) -> Bool {
+            guard let id = fields.range(of: .id) else { return false }
+            output.append(prefix)
+            output.append(bytes.extracting(id))
+            output.append(suffix)
+            return true
+        }
+    }
+
+    /// Makes a rendering; `index` is the data stream that ECS documents name.
+    public init(_ format: SinkFormat, index: String = SinkLimit.defaultIndex) {
+        self.format = format
+        ecs = ECSRendering(dataStream: index)
+    }
+
+    /// Appends one event as a line with its LF.
+    ///
+    /// False, with nothing appended, when the body is not what this agent writes.
+    public mutating func append(
+        _ batch: borrowing SealedBatch, event: Int, to output: inout ByteWriter
+    ) -> Bool {
+        switch format {
+        case .canonical:
+            return canonical.append(batch, event: event, to: &output)
+        case .ecs:
+            guard ecs.append(batch, event: event, to: &output) else { return false }
+            output.append(UInt8(ascii: "\n"))
+            return true
+        }
+    }
+
+    /// Appends a line around the event's id, then the event as a line with its LF.
+    mutating func append(
+        _ batch: borrowing SealedBatch, event: Int, idLine: IDLine, to output: inout ByteWriter
+    ) -> Bool {
+        switch format {
+        case .canonical:
+            let start = output.count
+            guard fields.read(batch.bodies.span, batch.bodyRange(event)),
+                idLine.append(fields, batch.bodies.span, to: &output),
+                canonical.append(batch, event: event, to: &output)
+            else {
+                output.truncate(to: start)
+                return false
+            }
+            return true
+        case .ecs:
+            guard ecs.append(batch, event: event, idLine: idLine, to: &output) else {
+                return false
+            }
+            output.append(UInt8(ascii: "\n"))
+            return true
+        }
+    }
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+import Synchronization
+
+/// Appends events to a file, one line each, and reports them when they are safe on the disk.
+///
+/// The file is the agent's own: other programs may move it away or empty it, not write to it.
+// Safe because one thread makes all calls but wake, which touches the monitor only.
+final class FileSink: Sink, @unchecked Sendable {
+    static let entry = SinkEntry(
+        type: "file", formats: [.canonical, .ecs], keys: [.path],
+        promise: "An event counts as delivered when it is safe on the disk."
+    ) { (configuration: SinkConfiguration) throws(SinkError) -> any Sink in
+        FileSink(configuration)
+    }
+
+    /// The longest line that can be ours: how far back the start of a half line is looked for.
+    static let lineByteLimit = 1 << 20
+    /// Owner and group may read it, nobody else.
+    static let permissions: UInt32 = 0o640
+
+    private let path: String
+    private var rendering: EventRendering
+    private var output = ByteWriter(capacity: 1 << 16)
+    private var file: File?
+    private var isRegular = true
+    // Rendered batches that are not written yet: where each ends in `output`.
+    private var waiting: [(ticket: UInt64, end: Int, rejections: [Rejection])] = []
+    private let wakeUp = Monitor(false)
+
+    init(_ configuration: SinkConfiguration) {
+        path = configuration.path
+        rendering = EventRendering(configuration.format, index: configuration.index)
+    }
+
+    func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
+        var rejections: [Rejection] = []
+        batch.forEach { index, sealed, event in
+            if !rendering.append(sealed, event: event, to: &output) {
+                rejections.append(.unrenderable(index))
+            }
+        }
+        waiting.append((ticket, output.count, rejections))
+    }
+
+    func outcomes(
+        waitingAtMost timeout: Duration
+    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+        if waiting.isEmpty {
+            _ = wakeUp.wait(timeout: timeout) { isWoken in isWoken ? true : nil }
+        }
+        wakeUp.withLock { isWoken in isWoken = false }
+        guard !waiting.isEmpty else { return [] }
+        let failure = writeWaiting()
+        let outcomes = waiting.map { entry in
+            (ticket: entry.ticket, result: Self.result(failure, entry.rejections))
+        }
+        waiting.removeAll(keepingCapacity: true)
+        output.removeAll()
+        return outcomes
+    }
+
+    func wake() {
+        wakeUp.update { isWoken in isWoken = true }
+    }
+
+    func probe() -> DeliveryError? {
+        do throws(SystemError) {
+            _ = try openFile()
+            return nil
+        } catch {
+            return Self.failure(error)
+        }
+    }
+
+    func close() {
+        file = nil
+        waiting.removeAll()
+        output.removeAll()
+    }
+
+    private static func result(
+        _ failure: DeliveryError?, _ rejections: [Rejection]
+    ) -> Result<Void, DeliveryError> {
+        if let failure { return .failure(failure) }
+        return Rejection.result(rejections)
+    }
+
+    /// Writes all that waits with one write and one fdatasync; nil when it is safe.
+    private func writeWaiting() -> DeliveryError? {
+        do throws(SystemError) {
+            let file = try openFile()
+            guard isRegular else {
+                try output.withBytes { (bytes) throws(SystemError) in try file.writeNext(bytes) }
+                return nil
+            }
+            let start = try file.status().byteCount
+            do throws(SystemError) {
+                try output.withBytes { (bytes) throws(SystemError) in try file.writeNext(bytes) }
+                try file.synchronizeData()
+            } catch {
+                // No half line may stay: it would spoil the first line of the next try.
+                try file.truncate(to: start)
+                throw error
+            }
+            return nil
+        } catch {
+            file = nil
+            return Self.failure(error)
+        }
+    }
+
+    /// The open file at the path; a new one where the old one was moved away.
+    private func openFile() throws(SystemError) -> File {
+        if let file {
+            guard isRegular else { return file }
+            let open = try file.status()
+            if let named = try? FileSystem.status(path), named.inode == open.inode,
+                named.device == open.device
+            {
+                return file
+            }
+        }
+        let isNew = !FileSystem.exists(path)
+        let opened = try File(
+            path, .readWrite, [.create, .append], permissions: FileSink.permissions)
+        isRegular = try opened.status().kind == .regular
+        if isNew {
+            // The name must survive a power failure as well as what is written under it.
+            try FileSystem.synchronizeFolder(FileSystem.folder(of: path))
+        }
+        if isRegular { try removeHalfLine(opened) }
+        file = opened
+        return opened
+    }
+
+    /// Cuts what a crash left behind the last whole line; those events come again.
+    private func removeHalfLine(_ file: File) throws(SystemError) {
+        let byteCount = try file.status().byteCount
+        let start = max(0, byteCount - FileSink.lineByteLimit)
+        let tail = try file.read(count: byteCount - start, at: start)
+        if tail.isEmpty || tail.last == UInt8(ascii: "\n") { return }
+        if let lineFeed = ByteSearch.last(UInt8(ascii: "\n"), in: tail.span, 0..<tail.count) {
+            try file.truncate(to: start + lineFeed + 1)
+        } else if start == 0 {
+            try file.truncate(to: 0)
+        }
+    }
+
+    private static func failure(_ error: SystemError) -> DeliveryError {
+        if error.isNoSpace {
+            return .retry(after: nil, reason: error.description, code: .space)
+        }
+        if error.isPermission || error.isNotFound {
+            return .alarm(reason: error.description, code: .place)
+        }
+        return .retry(after: nil, reason: error.description, code: .file)
+    }
+}
+
+extension Rejection {
+    /// The rejection of an event whose body is not what the agent writes.
+    static func unrenderable(_ index: Int) -> Rejection {
+        Rejection(
+            index: index, reason: "the signed body is not in the form that this agent writes",
+            code: .rendering)
+    }
+}

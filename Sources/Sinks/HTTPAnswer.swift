@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The bounds of an exchange over HTTP.
+enum HTTPLimit {
+    /// Until a connection stands, TLS included.
+    static let connectTime = Duration.seconds(10)
+    /// From the first byte of the request to the last of the answer.
+    static let exchangeTime = Duration.seconds(60)
+    /// A connection without use is closed after this.
+    static let connectionIdleTime = Duration.seconds(60)
+    /// A connection is closed after this, so that names are resolved again and certificates on
+    /// disk are read again.
+    static let connectionAge = Duration.seconds(300)
+    /// The longest answer that is taken.
+    static let answerByteCount = 32 << 20
+    /// The longest delay that the far side can ask for.
+    static let retryAfter = Duration.seconds(3600)
+    /// How much of an answer stands in a sentence.
+    static let quotedByteCount = 240
+    /// What is sent and received in one piece.
+    static let pieceByteCount = 256 << 10
+}
+
+/// What the far side answered to one request.
+struct HTTPAnswer: Sendable {
+    /// The status code, 100 to 599.
+    var status: Int
+    /// The body, at most `HTTPLimit.answerByteCount` bytes.
+    var body: [UInt8]
+    /// The delay that the far side asks for, at most `HTTPLimit.retryAfter`.
+    var retryAfter: Duration?
+
+    /// What a status that is no success means for a request with this many events; nil for 2xx.
+    ///
+    /// A 400 speaks of the whole request, so the event to blame is found by splitting.
+    func refusal(eventCount: Int) -> DeliveryError? {
+        switch status {
+        case 200...299:
+            return nil
+        case 413:
+            if eventCount > 1 { return .split(reason: sentence, code: .size) }
+            return reject(.size)
+        case 401, 403, 407:
+            return .alarm(reason: sentence, code: .authorization)
+        case 404:
+            return .alarm(reason: sentence, code: .place)
+        case 300...399:
+            let reason = "\(sentence); redirects are not followed, write the final endpoint"
+            return .alarm(reason: reason, code: .place)
+        case 408, 425:
+            return .retry(after: retryAfter, reason: sentence, code: .timeout)
+        case 429:
+            return .retry(after: retryAfter, reason: sentence, code: .busy)
+        case 400...499:
+            if eventCount > 1 { return .split(reason: sentence, code: .refused) }
+            return reject(.refused)
+        default:
+            return .retry(after: retryAfter, reason: sentence, code: .server)
+        }
+    }
+
+    /// The status and the beginning of the body, on one line.
+    var sentence: String {
+        let words = DeliveryText.oneLine(
+            String(decoding: body.prefix(HTTPLimit.quotedByteCount), as: UTF8.self),
+            byteLimit: HTTPLimit.quotedByteCount)
+        return words.isEmpty ? "HTTP \(status)" : "HTTP \(status): \(words)"
+    }
+
+    private func reject(_ code: DeliveryCode) -> DeliveryError {
+        .partial(
+            retry: [], reject: [Rejection(index: 0, reason: sentence, code: code)], after: nil)
+    }
+}

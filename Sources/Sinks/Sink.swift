@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A place that sealed events are delivered to.
+///
+/// A sink only delivers: it never retries, queues, batches, filters, sleeps or counts. One thread
+/// owns it and makes all calls, but for `wake`, which any thread may call at any time.
+public protocol Sink: AnyObject, Sendable {
+    /// Begins to deliver a batch; its outcome comes later out of `outcomes`, exactly once.
+    ///
+    /// Never waits for the far side. The caller keeps the number of batches in flight within
+    /// `SinkConfiguration.inFlight` and gives every one a ticket of its own.
+    func deliver(_ batch: DeliveryBatch, ticket: UInt64)
+
+    /// What became of batches in flight, in any order; empty when the time is up.
+    ///
+    /// Waits until there is an outcome, `timeout` has passed or `wake` was called, which counts
+    /// also when it came before the call.
+    func outcomes(
+        waitingAtMost timeout: Duration
+    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)]
+
+    /// Makes `outcomes` return soon, the call that waits or else the next one.
+    func wake()
+
+    /// Asks the far side, without delivering anything, whether it would take events; nil is yes.
+    ///
+    /// Waits, so it is for `sealtail check` and before the first delivery, not beside one.
+    func probe() -> DeliveryError?
+
+    /// Gives up what is in flight, without outcomes, and lets go of connections and files.
+    func close()
+}
+
+/// Why a sink cannot be made from its configuration: a sentence with a place and a way out.
+public struct SinkError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The id of the sink.
+    public let sink: String
+    /// What is wrong and what to do about it.
+    public let sentence: String
+
+    /// Describes why a sink cannot be made.
+    public init(sink: String, _ sentence: String) {
+        self.sink = sink
+        self.sentence = sentence
+    }
+
+    /// For example `sinks.siem: tls.ca_file: /etc/ca.pem: cannot open: No such file or directory`.
+    public var description: String { "sinks.\(sink): \(sentence)" }
+}

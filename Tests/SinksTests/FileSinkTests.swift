@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+import TestSupport
+import Testing
+
+@testable import Sinks
+
+@Suite struct FileSinkTests {
+    private func sink(_ path: String, _ format: SinkFormat = .canonical) throws -> any Sink {
+        let (read, problems) = Samples.configuration(
+            "{id: archive, type: file, path: '\(path)', format: \(format.rawValue)}")
+        #expect(problems == [])
+        return try SinkCatalog.make(try #require(read))
+    }
+
+    @Test(arguments: [SinkFormat.canonical, .ecs])
+    func itKeepsTheContract(format: SinkFormat) throws {
+        let folder = try TemporaryFolder()
+        let batches = [2, 1, 70].map { Samples.delivery($0, first: $0 * 1000) }
+        let contract = SinkContract(
+            try sink(folder("out"), format), batches: batches,
+            expected: batches.map { Samples.lines($0, format) },
+            received: { (try? folder.read("out")) ?? [] })
+        #expect(contract.violations() == [])
+    }
+
+    @Test func theFileIsNotForEverybody() throws {
+        let folder = try TemporaryFolder()
+        #expect(Samples.failure(try sink(folder("out")), Samples.delivery(1)) == nil)
+        #expect(try FileSystem.status(folder("out")).permissions & 0o137 == 0)
+    }
+
+    @Test func aFileThatWasMovedAwayIsBegunAnew() throws {
+        let folder = try TemporaryFolder()
+        let sink = try sink(folder("out"))
+        let (first, second) = (Samples.delivery(1), Samples.delivery(2, first: 10))
+        #expect(Samples.failure(sink, first) == nil)
+        try folder.rename("out", to: "out.1")
+        // Whoever moves it away may put an empty one in its place.
+        try folder.write("out", "")
+        #expect(Samples.failure(sink, second) == nil)
+        #expect(try folder.read("out.1") == Samples.lines(first, .canonical))
+        #expect(try folder.read("out") == Samples.lines(second, .canonical))
+    }
+
+    @Test func aFileThatWasRemovedIsBegunAnew() throws {
+        let folder = try TemporaryFolder()
+        let sink = try sink(folder("out"))
+        #expect(Samples.failure(sink, Samples.delivery(1)) == nil)
+        try folder.remove("out")
+        let second = Samples.delivery(2, first: 10)
+        #expect(Samples.failure(sink, second) == nil)
+        #expect(try folder.read("out") == Samples.lines(second, .canonical))
+    }
+
+    @Test func aFileThatWasEmptiedGoesOnFromItsNewEnd() throws {
+        let folder = try TemporaryFolder()
+        let sink = try sink(folder("out"))
+        #expect(Samples.failure(sink, Samples.delivery(3)) == nil)
+        try folder.truncate("out")
+        let second = Samples.delivery(2, first: 10)
+        #expect(Samples.failure(sink, second) == nil)
+        #expect(try folder.read("out") == Samples.lines(second, .canonical))
+    }
+
+    @Test func aHalfLineOfACrashIsCutOff() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("out", "{\"whole\":1}\n{\"half\":")
+        let batch = Samples.delivery(1)
+        #expect(Samples.failure(try sink(folder("out")), batch) == nil)
+        #expect(
+            try folder.read("out")
+                == Array("{\"whole\":1}\n".utf8) + Samples.lines(batch, .canonical))
+    }
+
+    @Test func aFolderThatIsNotThereIsAnAlarm() throws {
+        let sink = try sink("/nowhere/at/all/out")
+        #expect(sink.probe()?.code == .place)
+        guard case .alarm(let reason, .place)? = Samples.failure(sink, Samples.delivery(1)) else {
+            Issue.record("no alarm")
+            return
+        }
+        #expect(reason.contains("/nowhere/at/all/out"))
+    }
+
+    @Test func aFullDiskIsARetryWithTheReason() throws {
+        guard FileSystem.exists("/dev/full") else { return }
+        guard
+            case .retry(nil, let reason, .space)? = Samples.failure(
+                try sink("/dev/full"), Samples.delivery(1))
+        else {
+            Issue.record("no retry")
+            return
+        }
+        #expect(reason.contains("ENOSPC"))
+    }
+}
