@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+import Platform
+import Sinks
+
+/// What is on its way to one sink, and what is to be done about each outcome.
+///
+/// It decides and does nothing: no socket, no clock, no disk. A *span* is a run of the ledger that
+/// was handed in with one ticket of the cursor; it may be cut into *pieces* on the way and is
+/// settled when the last of them is.
+struct DeliveryPlan {
+    /// Events that go to the sink in one request.
+    struct Piece: Sendable {
+        let span: UInt64
+        let batch: DeliveryBatch
+    }
+
+    /// What an outcome asks the shell to do.
+    struct Verdict {
+        /// How many events were delivered by it.
+        var delivered = 0
+        /// How many events were rejected by it.
+        var rejectedCount = 0
+        /// The span that is settled now, if one is, and what became of its events.
+        var settled: (span: UInt64, delivered: Int, rejected: Int)?
+        /// The word for metrics when something has to be sent again.
+        var retry: DeliveryCode?
+        /// True when the sink took something or refused single events: it is up.
+        var isUp = true
+        /// The sentence for the log when it is not.
+        var problem: String?
+    }
+
+    private(set) var retryPolicy: RetryPolicy
+    private let inFlightLimit: Int
+    private var inFlight: [UInt64: Piece] = [:]
+    private var waiting: [Piece] = []
+    private var spans: [UInt64: (pieces: Int, delivered: Int, rejected: Int)] = [:]
+    private var restUntil: MonotonicInstant?
+    private var nextTicket: UInt64 = 0
+
+    /// Plans for a sink that takes `inFlightLimit` requests at a time.
+    init(retryPolicy: RetryPolicy, inFlightLimit: Int) {
+        self.retryPolicy = retryPolicy
+        self.inFlightLimit = inFlightLimit
+    }
+
+    /// How many requests are on their way.
+    var inFlightCount: Int { inFlight.count }
+
+    /// True when nothing is on its way and nothing waits to be sent again.
+    var isIdle: Bool { inFlight.isEmpty && waiting.isEmpty }
+
+    /// True when another span can be taken from the ledger.
+    ///
+    /// While something waits to be sent again nothing new is taken, so what a failing receiver
+    /// keeps in memory stays within the requests in flight.
+    func wantsMore(at now: MonotonicInstant) -> Bool {
+        waiting.isEmpty && inFlight.count < inFlightLimit && !isResting(at: now)
+    }
+
+    /// How long the sink still rests; nil when it does not.
+    func rest(at now: MonotonicInstant) -> Duration? {
+        guard let restUntil, restUntil > now else { return nil }
+        return restUntil.duration(since: now)
+    }
+
+    private func isResting(at now: MonotonicInstant) -> Bool { rest(at: now) != nil }
+
+    /// Takes the events of a span; a span without events is settled by the caller at once.
+    mutating func add(_ batch: DeliveryBatch, span: UInt64) {
+        waiting.append(Piece(span: span, batch: batch))
+        spans[span, default: (0, 0, 0)].pieces += 1
+    }
+
+    /// The next request to send, with its ticket; nil when there is none or the sink rests.
+    mutating func next(at now: MonotonicInstant) -> (ticket: UInt64, piece: Piece)? {
+        guard inFlight.count < inFlightLimit, !waiting.isEmpty, !isResting(at: now) else {
+            return nil
+        }
+        let piece = waiting.removeFirst()
+        let ticket = nextTicket
+        nextTicket += 1
+        inFlight[ticket] = piece
+        return (ticket, piece)
+    }
+
+    /// The events of a request that is on its way; nil for an unknown ticket.
+    func batch(of ticket: UInt64) -> DeliveryBatch? { inFlight[ticket]?.batch }
+
+    /// Takes the outcome of a request. What is rejected must be in the dead letter by then.
+    ///
+    /// - Parameters:
+    ///   - ticket: the request's ticket; an unknown one gives an empty verdict.
+    ///   - result: what the sink says.
+    ///   - now: the present.
+    ///   - jitter: a random number from 0 to 1.
+    mutating func finished(
+        _ ticket: UInt64, _ result: Result<Void, DeliveryError>, at now: MonotonicInstant,
+        jitter: Double
+    ) -> Verdict {
+        guard let piece = inFlight.removeValue(forKey: ticket) else { return Verdict() }
+        var verdict = Verdict()
+        switch result {
+        case .success:
+            retryPolicy.succeeded()
+            restUntil = nil
+            verdict.delivered = piece.batch.count
+            count(piece, verdict)
+            settle(piece, &verdict)
+        case .failure(.partial(let retry, let reject, let after)):
+            partial(piece, retry: retry, reject: reject, after: after, now, jitter, &verdict)
+        case .failure(.split(_, let code)):
+            verdict.retry = code
+            split(piece)
+        case .failure(.retry(let after, let reason, let code)):
+            verdict.retry = code
+            verdict.isUp = false
+            verdict.problem = reason
+            again(piece, piece.batch, rest: retryPolicy.failed(asked: after, jitter: jitter), now)
+        case .failure(.alarm(let reason, let code)):
+            verdict.retry = code
+            verdict.isUp = false
+            verdict.problem = reason
+            again(piece, piece.batch, rest: retryPolicy.alarmed(), now)
+        }
+        return verdict
+    }
+
+    private mutating func partial(
+        _ piece: Piece, retry: [Int], reject: [Rejection], after: Duration?,
+        _ now: MonotonicInstant, _ jitter: Double, _ verdict: inout Verdict
+    ) {
+        verdict.delivered = piece.batch.count - retry.count - reject.count
+        verdict.rejectedCount = reject.count
+        count(piece, verdict)
+        guard !retry.isEmpty else {
+            retryPolicy.succeeded()
+            settle(piece, &verdict)
+            return
+        }
+        verdict.retry = .busy
+        let rest = retryPolicy.failed(asked: after, jitter: jitter)
+        again(piece, piece.batch.selecting(retry), rest: rest, now)
+    }
+
+    private mutating func again(
+        _ piece: Piece, _ batch: DeliveryBatch, rest: Duration, _ now: MonotonicInstant
+    ) {
+        waiting.insert(Piece(span: piece.span, batch: batch), at: 0)
+        // Requests that were under way may fail later with a shorter delay: the later end counts.
+        let end = now.advanced(by: rest)
+        restUntil = max(restUntil ?? end, end)
+    }
+
+    private mutating func split(_ piece: Piece) {
+        let (first, second) = piece.batch.halves()
+        waiting.insert(Piece(span: piece.span, batch: first), at: 0)
+        guard second.count > 0 else { return }
+        waiting.insert(Piece(span: piece.span, batch: second), at: 1)
+        spans[piece.span]?.pieces += 1
+    }
+
+    private mutating func count(_ piece: Piece, _ verdict: Verdict) {
+        spans[piece.span]?.delivered += verdict.delivered
+        spans[piece.span]?.rejected += verdict.rejectedCount
+    }
+
+    private mutating func settle(_ piece: Piece, _ verdict: inout Verdict) {
+        spans[piece.span]?.pieces -= 1
+        guard let span = spans[piece.span], span.pieces == 0 else { return }
+        spans[piece.span] = nil
+        verdict.settled = (piece.span, span.delivered, span.rejected)
+    }
+}

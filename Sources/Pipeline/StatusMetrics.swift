@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+import Inputs
+import Ledger
+import Platform
+
+/// Turns one consistent snapshot of the sums into metric families.
+struct StatusMetrics {
+    let accounts: Accounts.Snapshot
+    let inputs: [(id: String, state: InputState)]
+    let ledger: LedgerStatistics
+    let deadLetters: [(id: String, count: Int)]
+    let now: Timestamp
+
+    /// The families of docs/operating.md that are made at each scrape.
+    var families: [MetricFamily] { recordFamilies + inputFamilies + sinkFamilies + ledgerFamilies }
+
+    private var sums: [(id: String, sums: Accounts.InputSums)] {
+        accounts.inputs.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    private var sinks: [(id: String, sums: Accounts.SinkSums)] {
+        accounts.sinks.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    private func perInput(
+        _ name: String, _ help: String, kind: MetricKind = .counter,
+        _ value: (Accounts.InputSums) -> Int
+    ) -> MetricFamily {
+        MetricFamily(
+            name, help: help, kind: kind,
+            samples: sums.map { MetricSample([("input", $0.id)], value($0.sums)) })
+    }
+
+    private func perParser(
+        _ name: String, _ help: String, _ value: (Accounts.InputSums) -> Int
+    ) -> MetricFamily {
+        MetricFamily(
+            name, help: help, kind: .counter,
+            samples: sums.map { entry in
+                MetricSample(
+                    [("input", entry.id), ("parser", entry.sums.parser)], value(entry.sums))
+            })
+    }
+
+    private func perReason(
+        _ name: String, _ help: String, _ value: (Accounts.InputSums) -> [String: Int]
+    ) -> MetricFamily {
+        MetricFamily(
+            name, help: help, kind: .counter,
+            samples: sums.flatMap { entry in
+                value(entry.sums).sorted { $0.key < $1.key }.map { reason, count in
+                    MetricSample([("input", entry.id), ("reason", reason)], count)
+                }
+            })
+    }
+
+    private var recordFamilies: [MetricFamily] {
+        [
+            perInput("records_read_total", "Records read.") { $0.read },
+            perInput("records_parsed_total", "Records that gave one event or more.") { $0.parsed },
+            perInput("records_sealed_total", "Records whose outcome is committed.") {
+                $0.read - $0.inFlight
+            },
+            perInput("records_in_flight", "Records read and not committed.", kind: .gauge) {
+                $0.inFlight
+            },
+            perInput("records_truncated_total", "Records cut at max_record_bytes.") {
+                $0.truncated
+            },
+            perInput("bytes_read_total", "Bytes of the records read.") { $0.bytes },
+            perInput("events_cut_total", "Texts, sets and bodies cut to their limits.") {
+                $0.cuts
+            },
+            sealedFamily,
+            perParser("events_unclassified_total", "Events that the parser could not name.") {
+                $0.unclassified
+            },
+            perParser("records_ignored_total", "Records that are no audit line.") {
+                $0.ignored.values.reduce(0, +)
+            },
+            perReason("records_ignored_by_reason_total", "Records ignored, by reason.") {
+                $0.ignored
+            },
+            perReason("records_dropped_total", "Records lost, by reason.") { $0.dropped },
+            perReason("records_damaged_total", "Records with damage, by kind.") { $0.damaged },
+            MetricFamily(
+                "sequence_number", help: "The number of the next event of the stream.",
+                kind: .gauge, samples: [MetricSample([], Double(accounts.sequence))]),
+            MetricFamily(
+                "checkpoint_timestamp_seconds", help: "When the last checkpoint was signed.",
+                kind: .gauge,
+                samples: accounts.checkpoint.map { [MetricSample([], $0.seconds)] } ?? []),
+        ]
+    }
+
+    /// All events that were sealed; the agent's own count as an input of their own.
+    private var sealedFamily: MetricFamily {
+        var samples = sums.map { entry in
+            MetricSample(
+                [("input", entry.id), ("parser", entry.sums.parser)], entry.sums.events)
+        }
+        samples.append(
+            MetricSample([("input", "agent"), ("parser", "agent")], accounts.agentEvents))
+        return MetricFamily(
+            "events_sealed_total", help: "Events sealed.", kind: .counter, samples: samples)
+    }
+
+    private var inputFamilies: [MetricFamily] {
+        func gauge(
+            _ name: String, _ help: String, _ value: (InputState) -> Double?
+        ) -> MetricFamily {
+            MetricFamily(
+                name, help: help, kind: .gauge,
+                samples: inputs.compactMap { input in
+                    value(input.state).map { MetricSample([("input", input.id)], $0) }
+                })
+        }
+        return [
+            gauge("input_lag_bytes", "Bytes in the files that are not read yet.") {
+                Double($0.lagByteCount)
+            },
+            gauge("input_readable", "1 when all of the input can be read.") {
+                $0.isReadable ? 1 : 0
+            },
+            gauge("input_files", "Files that are followed.") { Double($0.fileCount) },
+            gauge("input_lost_bytes", "Bytes truncated or deleted before they were read.") {
+                Double($0.lostByteCount)
+            },
+            gauge("input_last_record_timestamp_seconds", "When the last record was read.") {
+                $0.lastRecord?.seconds
+            },
+        ]
+    }
+
+    private var sinkFamilies: [MetricFamily] {
+        func each(
+            _ name: String, _ help: String, _ kind: MetricKind = .counter,
+            _ value: (Accounts.SinkSums) -> Double
+        ) -> MetricFamily {
+            MetricFamily(
+                name, help: help, kind: kind,
+                samples: sinks.map { MetricSample([("sink", $0.id)], value($0.sums)) })
+        }
+        func byReason(
+            _ name: String, _ help: String, _ value: (Accounts.SinkSums) -> [String: Int]
+        ) -> MetricFamily {
+            MetricFamily(
+                name, help: help, kind: .counter,
+                samples: sinks.flatMap { sink in
+                    value(sink.sums).sorted { $0.key < $1.key }.map { reason, count in
+                        MetricSample([("sink", sink.id), ("reason", reason)], count)
+                    }
+                })
+        }
+        return [
+            each("events_offered_total", "Events since the sink's cursor was made.") {
+                Double($0.offered)
+            },
+            each("events_delivered_total", "Events the receiver confirmed.") {
+                Double($0.delivered)
+            },
+            each("events_rejected_since_cursor_total", "Events in the dead letter, ever.") {
+                Double($0.rejected)
+            },
+            byReason("events_rejected_total", "Events the receiver will never take.") {
+                $0.rejectedNow
+            },
+            each("events_filtered_total", "Events the sink's filter left out.") {
+                Double($0.filtered)
+            },
+            each("events_lost_total", "Events given up undelivered.") { Double($0.evicted) },
+            each("events_waiting", "Events sealed and not settled.", .gauge) {
+                Double($0.waiting)
+            },
+            each("oldest_undelivered_age_seconds", "How long delivery has had work.", .gauge) {
+                $0.oldestWaiting.map { now.seconds - $0.seconds } ?? 0
+            },
+            byReason("delivery_retries_total", "Requests that have to be sent again.") {
+                $0.retries
+            },
+            MetricFamily(
+                "dead_letter_events", help: "Events in the sink's dead letter.", kind: .gauge,
+                samples: deadLetters.map { MetricSample([("sink", $0.id)], $0.count) }),
+            each("sink_up", "1 when the receiver takes events.", .gauge) { $0.isUp ? 1 : 0 },
+        ]
+    }
+
+    private var ledgerFamilies: [MetricFamily] {
+        [
+            MetricFamily(
+                "ledger_bytes", help: "Bytes of all segments.", kind: .gauge,
+                samples: [MetricSample([], Double(ledger.byteCount))]),
+            MetricFamily(
+                "ledger_max_bytes", help: "ledger.max_size.", kind: .gauge,
+                samples: [MetricSample([], Double(ledger.byteLimit))]),
+            MetricFamily(
+                "ledger_quarantined_frames_total", help: "Damaged frames set aside.",
+                kind: .counter, samples: [MetricSample([], Double(ledger.damagedFrameCount))]),
+            MetricFamily(
+                "build_info", help: "The version of the agent.", kind: .gauge,
+                samples: [MetricSample([("version", sealtailVersion)], 1)]),
+        ]
+    }
+}
+
+extension Timestamp {
+    /// Seconds since 1970, as Prometheus wants times.
+    var seconds: Double { Double(microseconds) / 1_000_000 }
+}
