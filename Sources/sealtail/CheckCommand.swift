@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+import Pipeline
+import Platform
+
+/// `sealtail check --config agent.yaml`: every mistake at once; then, without `--offline`, whether
+/// the inputs can be read, the state written and the sinks reached.
+enum CheckCommand {
+    static func run(_ arguments: [String]) -> Int32 {
+        let options: Options
+        do {
+            options = try Options(arguments, flags: ["offline"], values: ["config"])
+        } catch {
+            talk("sealtail check: \(error)")
+            return ExitCode.usage
+        }
+        let path =
+            options.value("config") ?? options.positional.first ?? ConfigurationFile.defaultPath
+        let problems = ConfigurationProblems()
+        let read = ConfigurationFile.load(path, problems)
+        guard let configuration = read, problems.isEmpty else {
+            let list = problems.list
+            for problem in list { emit("\(problem)\n") }
+            talk("\(path): \(list.count) mistake\(list.count == 1 ? "" : "s")")
+            return ExitCode.configuration
+        }
+        let findings = Checkup(configuration).findings(offline: options.has("offline"))
+        for finding in findings { emit("\(path): \(finding)\n") }
+        guard findings.isEmpty else { return ExitCode.configuration }
+        talk("\(path): good")
+        return ExitCode.ok
+    }
+}

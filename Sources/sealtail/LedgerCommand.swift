@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Ledger
+import Platform
+
+/// Looks into the ledger of a state directory, while the agent runs or not, and changes nothing.
+enum LedgerCommand {
+    private static let usage = """
+        usage: sealtail ledger ls [--json] DIR       segments and cursors
+               sealtail ledger dump [--sink ID] DIR  every event as a sealed line, oldest first
+               sealtail ledger verify [--json] DIR   checksums, leaves, numbers and chain heads
+        DIR is the state directory; --config FILE instead takes it from a configuration.
+        """
+
+    /// `agent.state_dir` when it is left out.
+    private static let defaultFolder = "/var/lib/sealtail"
+
+    static func run(_ arguments: [String]) -> Int32 {
+        do {
+            let options = try Options(arguments, flags: ["json"], values: ["sink", "config"])
+            guard let verb = options.positional.first else { throw UsageError("") }
+            guard options.value("sink") == nil || verb == "dump" else {
+                throw UsageError("--sink belongs to dump")
+            }
+            guard !options.has("json") || verb != "dump" else {
+                throw UsageError("dump writes JSON lines anyway")
+            }
+            guard ["ls", "dump", "verify"].contains(verb) else {
+                throw UsageError("there is no «ledger \(verb)»")
+            }
+            guard let folder = try folder(options) else { return ExitCode.configuration }
+            var inspection = try LedgerInspection(directory: folder)
+            guard !inspection.segments.isEmpty else {
+                talk("sealtail ledger: \(folder) holds no ledger")
+                return ExitCode.noInput
+            }
+            switch verb {
+            case "ls": return try list(&inspection, json: options.has("json"))
+            case "dump": return try dump(&inspection, sink: options.value("sink"))
+            default: return try verify(&inspection, json: options.has("json"))
+            }
+        } catch let error as UsageError {
+            talk(error.description.isEmpty ? usage : "sealtail ledger: \(error)\n\(usage)")
+            return ExitCode.usage
+        } catch {
+            talk("sealtail ledger: \(error)")
+            return code(of: error)
+        }
+    }
+
+    /// The state directory, named or out of a configuration; nil when that cannot be read.
+    private static func folder(_ options: Options) throws(UsageError) -> String? {
+        guard let path = options.value("config") else {
+            guard options.positional.count == 2 else { throw UsageError("") }
+            return options.positional[1]
+        }
+        guard options.positional.count == 1 else { throw UsageError("") }
+        // Only one value is asked for, so that a mistake elsewhere does not stop a look.
+        let problems = ConfigurationProblems()
+        guard let root = ConfigurationLoader.load(path, problems: problems) else {
+            for problem in problems.list { talk("\(problem)") }
+            return nil
+        }
+        return root["agent"]?["state_dir"]?.scalar ?? defaultFolder
+    }
+
+    private static func code(of error: any Error) -> Int32 {
+        guard case LedgerError.system(let cause) = error else { return ExitCode.inputOutput }
+        if cause.isNotFound { return ExitCode.noInput }
+        return cause.isPermission ? ExitCode.permission : ExitCode.inputOutput
+    }
+
+    // MARK: ls
+
+    private static func list(
+        _ inspection: inout LedgerInspection, json: Bool
+    ) throws(LedgerError) -> Int32 {
+        for number in inspection.segments {
+            guard let report = try look(&inspection, number, checking: false) else { continue }
+            emit(json ? jsonLine(report) : textLine(report))
+        }
+        let (cursors, damagedCount) = try inspection.cursors()
+        for (sink, cursor, written) in cursors {
+            emit(json ? jsonLine(sink, cursor, written) : textLine(sink, cursor, written))
+        }
+        if damagedCount > 0 { talk("\(damagedCount) entries of the cursors cannot be read") }
+        return ExitCode.ok
+    }
+
+    private static func textLine(_ report: SegmentReport) -> String {
+        let created = report.created?.text ?? "no whole header"
+        var line = "segment \(hexadecimal(report.number))  \(created)  \(report.byteCount) bytes  "
+        line += "\(report.frameCount) frames  \(report.eventCount) events"
+        for range in report.streams { line += "  \(range.stream) \(range.first)..\(range.last)" }
+        if !report.damage.isEmpty { line += "  \(report.damage.count) damaged" }
+        return line + "\n"
+    }
+
+    private static func textLine(
+        _ sink: String, _ cursor: SinkCursor, _ written: Timestamp
+    ) -> String {
+        let totals = cursor.totals
+        return "cursor \(sink)  \(written.text)  segment \(hexadecimal(cursor.place.segment)) "
+            + "byte \(cursor.place.offset) event \(cursor.place.index)  offered "
+            + "\(totals.offered)  delivered \(totals.delivered)  rejected \(totals.rejected)  "
+            + "filtered \(totals.filtered)  evicted \(totals.evicted)\n"
+    }
+
+    private static func jsonLine(_ report: SegmentReport) -> String {
+        var line = ByteWriter()
+        line.append("{\"segment\":\(report.number),\"bytes\":\(report.byteCount)")
+        line.append(",\"used_bytes\":\(report.usedByteCount),\"frames\":\(report.frameCount)")
+        line.append(",\"events\":\(report.eventCount)")
+        if let created = report.created { line.append(",\"created\":\"\(created.text)\"") }
+        line.append(",\"streams\":[")
+        for (index, range) in report.streams.enumerated() {
+            line.append(index == 0 ? "{\"stream\":" : ",{\"stream\":")
+            line.append(jsonString: range.stream)
+            line.append(",\"first\":\(range.first),\"last\":\(range.last)}")
+        }
+        line.append("],\"damage\":[")
+        for (index, damage) in report.damage.enumerated() {
+            line.append(index == 0 ? "" : ",")
+            line.append("{\"offset\":\(damage.offset),\"bytes\":\(damage.byteCount)")
+            if let count = damage.eventCount { line.append(",\"events\":\(count)") }
+            line.append(",\"tail\":\(damage.isTornTail)}")
+        }
+        line.append("],\"problems\":[")
+        for (index, problem) in report.problems.enumerated() {
+            line.append(index == 0 ? "" : ",")
+            line.append(jsonString: problem)
+        }
+        line.append("]}\n")
+        return line.makeString()
+    }
+
+    private static func jsonLine(
+        _ sink: String, _ cursor: SinkCursor, _ written: Timestamp
+    ) -> String {
+        var line = ByteWriter()
+        line.append("{\"cursor\":")
+        line.append(jsonString: sink)
+        line.append(",\"written\":\"\(written.text)\",\"segment\":\(cursor.place.segment)")
+        line.append(",\"offset\":\(cursor.place.offset),\"event\":\(cursor.place.index)")
+        line.append(",\"offered\":\(cursor.totals.offered)")
+        line.append(",\"delivered\":\(cursor.totals.delivered)")
+        line.append(",\"rejected\":\(cursor.totals.rejected)")
+        line.append(",\"filtered\":\(cursor.totals.filtered)")
+        line.append(",\"evicted\":\(cursor.totals.evicted)}\n")
+        return line.makeString()
+    }
+
+    private static func hexadecimal(_ number: UInt64) -> String {
+        let digits = String(number, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+
+    // MARK: dump
+
+    private static func dump(
+        _ inspection: inout LedgerInspection, sink: String?
+    ) throws(LedgerError) -> Int32 {
+        var isWhole = true
+        var lines = LineWriter()
+        for number in inspection.segments {
+            let report = try look(&inspection, number, checking: false) { batch in
+                lines.write(batch, sink: sink)
+                return true
+            }
+            guard let report else { continue }
+            if !describe(report, isNewest: number == inspection.segments.last).isEmpty {
+                isWhole = false
+            }
+        }
+        lines.flush()
+        return isWhole ? ExitCode.ok : ExitCode.badData
+    }
+
+    // MARK: verify
+
+    private static func verify(
+        _ inspection: inout LedgerInspection, json: Bool
+    ) throws(LedgerError) -> Int32 {
+        var problemCount = 0
+        var eventCount = 0
+        for number in inspection.segments {
+            guard let report = try look(&inspection, number, checking: true) else { continue }
+            eventCount += report.eventCount
+            let sentences = describe(report, isNewest: number == inspection.segments.last)
+            problemCount += sentences.count
+            if json {
+                emit(jsonLine(report))
+            } else {
+                for sentence in sentences {
+                    emit("segment \(hexadecimal(number)): \(sentence)\n")
+                }
+            }
+        }
+        let (_, damagedCount) = try inspection.cursors()
+        if damagedCount > 0 {
+            problemCount += damagedCount
+            talk("\(damagedCount) entries of the cursors cannot be read")
+        }
+        let count = inspection.segments.count
+        talk("\(count) segments, \(eventCount) events, \(problemCount) problems")
+        return problemCount == 0 ? ExitCode.ok : ExitCode.badData
+    }
+
+    /// What is wrong with a segment, in sentences.
+    ///
+    /// An unfinished frame at the end of the newest one is what an agent leaves that is writing.
+    private static func describe(_ report: SegmentReport, isNewest: Bool) -> [String] {
+        var sentences = report.problems
+        // A start cuts a segment whose header was torn down to nothing.
+        if report.created == nil, report.byteCount > 0 {
+            sentences.append("there is no whole header")
+        }
+        for damage in report.damage where !(damage.isTornTail && isNewest) {
+            let events = damage.eventCount.map { ", with \($0) events" } ?? ""
+            sentences.append(
+                "byte \(damage.offset): \(damage.byteCount) bytes are damaged\(events)")
+        }
+        return sentences
+    }
+
+    /// Looks at a segment; nil when the running agent has deleted it meanwhile.
+    private static func look(
+        _ inspection: inout LedgerInspection, _ number: UInt64, checking: Bool,
+        _ visit: (SealedBatch) -> Bool = { _ in true }
+    ) throws(LedgerError) -> SegmentReport? {
+        do {
+            return try inspection.inspect(number, checking: checking, visit)
+        } catch {
+            if case .system(let cause) = error, cause.isNotFound { return nil }
+            throw error
+        }
+    }
+}
+
+/// Writes sealed lines to standard output, many at a time.
+private struct LineWriter: ~Copyable {
+    private static let blockByteCount = 256 << 10
+
+    private var output = ByteWriter(capacity: blockByteCount * 2)
+    private var integrity = IntegrityWriter()
+
+    /// Writes the events of a batch, or those of them that go to one sink.
+    mutating func write(_ batch: SealedBatch, sink: String?) {
+        var mask = UInt64.max
+        if let sink {
+            guard let bit = batch.sinks.firstIndex(of: sink) else { return }
+            mask = 1 << UInt64(bit)
+        }
+        for (index, event) in batch.events.enumerated() {
+            guard sink == nil || event.sinkBits & mask != 0 else { continue }
+            let range = batch.bodyRange(index)
+            guard range.count > 1 else { continue }
+            output.append(batch.bodies, range.lowerBound..<range.upperBound - 1)
+            output.append(",\"integrity\":")
+            integrity.append(batch, event: index, to: &output)
+            output.append("}\n")
+            if output.count >= LineWriter.blockByteCount { flush() }
+        }
+    }
+
+    mutating func flush() {
+        emit(output.makeString())
+        output.removeAll()
+    }
+}

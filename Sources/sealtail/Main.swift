@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+import Platform
+
+/// The command line: finds the command and hands it its arguments.
+@main
+enum Main {
+    private struct Command: Sendable {
+        let name: String
+        let summary: String
+        let usage: String
+        let run: @Sendable ([String]) -> Int32
+    }
+
+    private static let commands = [
+        Command(
+            name: "run", summary: "run the agent in the foreground",
+            usage: "[--config FILE]", run: RunCommand.run),
+        Command(
+            name: "check", summary: "find every mistake of a configuration",
+            usage: "[--config FILE] [--offline]", run: CheckCommand.run),
+        Command(
+            name: "parse", summary: "turn log files into canonical events",
+            usage: "[--parser NAME|auto] [--format canonical|ecs] [--explain] "
+                + "[--timezone ZONE] [--parsers DIR] FILE…|-",
+            run: ParseCommand.run),
+        Command(
+            name: "parsers", summary: "list, show and test the parsers",
+            usage: "list|show NAME|test [NAME…] [--update] [--parsers DIR]",
+            run: ParsersCommand.run),
+        Command(
+            name: "keygen", summary: "make a signing key and its verifier key",
+            usage: "--name NAME --out DIR", run: KeygenCommand.run),
+        Command(
+            name: "verify", summary: "check sealed events with a verifier key",
+            usage: "--vkey KEY|FILE [--sink ID] [--json] FILE…|-", run: VerifyCommand.run),
+        Command(
+            name: "fingerprint", summary: "turn a value into the fingerprint that events carry",
+            usage: "[--kind token|session|user|email|ip] [--config FILE] -",
+            run: FingerprintCommand.run),
+        Command(
+            name: "ledger", summary: "look into a state directory",
+            usage: "ls|dump|verify DIR|--config FILE", run: LedgerCommand.run),
+        Command(
+            name: "version", summary: "say the version", usage: "[--json]",
+            run: VersionCommand.run),
+    ]
+
+    static func main() {
+        var arguments = Array(CommandLine.arguments.dropFirst())
+        guard let name = arguments.first else {
+            talk(usage)
+            Console.exit(ExitCode.usage)
+        }
+        arguments.removeFirst()
+        if name == "help" || name == "--help" || name == "-h" {
+            emit(usage + "\n")
+            Console.exit(ExitCode.ok)
+        }
+        guard let command = commands.first(where: { $0.name == name || "--" + $0.name == name })
+        else {
+            talk("sealtail: there is no command \(name)\n\n\(usage)")
+            Console.exit(ExitCode.usage)
+        }
+        if arguments.contains("--help") || arguments.contains("-h") {
+            emit("\(command.summary)\nusage: sealtail \(command.name) \(command.usage)\n")
+            Console.exit(ExitCode.ok)
+        }
+        Console.exit(command.run(arguments))
+    }
+
+    private static var usage: String {
+        let width = commands.map(\.name.count).max() ?? 0
+        let lines = commands.map { command in
+            let space = String(repeating: " ", count: width - command.name.count + 2)
+            return "  " + command.name + space + command.summary
+        }
+        return (["usage: sealtail COMMAND [OPTIONS]", ""] + lines).joined(separator: "\n")
+    }
+}
+
+/// Prints the version.
+enum VersionCommand {
+    static func run(_ arguments: [String]) -> Int32 {
+        do {
+            let options = try Options(arguments, flags: ["json"])
+            emit(
+                options.has("json")
+                    ? "{\"name\":\"sealtail\",\"version\":\"\(sealtailVersion)\"}\n"
+                    : "sealtail \(sealtailVersion)\n")
+            return ExitCode.ok
+        } catch {
+            talk("sealtail version: \(error)")
+            return ExitCode.usage
+        }
+    }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Parsing
+import Platform
+import Sealing
+
+/// Lists, shows and tests the parsers.
+enum ParsersCommand {
+    private static let usage = """
+        usage: sealtail parsers list|show NAME|test [NAME] [--update]
+                                [--parsers DIR] [--fixtures DIR]
+        """
+
+    static func run(_ arguments: [String]) -> Int32 {
+        do {
+            let options = try Options(
+                arguments, flags: ["update"], values: ["parsers", "fixtures"])
+            let words = options.positional
+            guard let library = ParseCommand.loadLibrary(options.value("parsers")) else {
+                return ExitCode.configuration
+            }
+            switch words.first {
+            case "list" where words.count == 1: return list(library)
+            case "show" where words.count == 2: return show(words[1], library)
+            case "test" where words.count <= 2:
+                let names = words.count == 2 ? [words[1]] : library.names
+                return try test(
+                    names, library, fixtures: options.value("fixtures"),
+                    isUpdating: options.has("update"))
+            default: throw UsageError("say list, show NAME or test")
+            }
+        } catch let error as UsageError {
+            talk("sealtail parsers: \(error)\n\(usage)")
+            return ExitCode.usage
+        } catch {
+            talk("sealtail parsers: \(error)")
+            return ExitCode.inputOutput
+        }
+    }
+
+    private static func list(_ library: ParserLibrary) -> Int32 {
+        for name in library.names {
+            guard let definition = library.definition(named: name) else { continue }
+            emit("\(name)\t\(definition.vendor)\t\(definition.file)\n")
+        }
+        return ExitCode.ok
+    }
+
+    private static func show(_ name: String, _ library: ParserLibrary) -> Int32 {
+        guard let definition = library.definition(named: name),
+            let program = library.program(named: name)
+        else {
+            talk("there is no parser \(name); there are \(library.names.joined(separator: ", "))")
+            return ExitCode.noInput
+        }
+        emit("name: \(name)\nproduct: \(definition.vendor), \(definition.product)\n")
+        emit("file: \(definition.file)\n")
+        for source in definition.verified { emit("verified: \(source)\n") }
+        emit("formats: \(program.formatNames.joined(separator: ", "))\n")
+        emit("actions: \(program.actions.map(\.name).joined(separator: ", "))\n")
+        return ExitCode.ok
+    }
+
+    // MARK: Fixtures
+
+    private static func test(
+        _ names: [String], _ library: ParserLibrary, fixtures: String?, isUpdating: Bool
+    ) throws -> Int32 {
+        var failedCount = 0
+        var blockCount = 0
+        for name in names {
+            guard let program = library.program(named: name) else {
+                talk("there is no parser \(name)")
+                return ExitCode.noInput
+            }
+            guard let folder = fixtures ?? fixtureFolder(of: library, name) else {
+                talk("\(name): no folder of fixtures; name it with --fixtures DIR")
+                return ExitCode.noInput
+            }
+            let path = folder + "/" + name + ".fixture"
+            let bytes = try FileSystem.read(path, byteLimit: 64 << 20)
+            var file = FixtureFile(String(decoding: bytes, as: UTF8.self))
+            var runner = FixtureRunner(program)
+            for index in file.blocks.indices {
+                let found = runner.run(file.blocks[index])
+                blockCount += 1
+                guard found != file.blocks[index].expected else { continue }
+                failedCount += 1
+                if !isUpdating { complain(path, file.blocks[index], found) }
+                file.blocks[index].expected = found
+            }
+            if isUpdating {
+                try FileSystem.write(path, Array(file.text.utf8).span, permissions: 0o644)
+            }
+        }
+        let word = isUpdating ? "updated" : "failed"
+        talk("\(names.count) parsers, \(blockCount) records, \(failedCount) \(word)")
+        return failedCount == 0 || isUpdating ? ExitCode.ok : ExitCode.badData
+    }
+
+    private static func complain(_ path: String, _ block: FixtureFile.Block, _ found: [String]) {
+        talk("\(path):\n  record:   \(block.record)")
+        for line in block.expected { talk("  expected: \(line)") }
+        for line in found { talk("  found:    \(line)") }
+    }
+
+    /// Beside the folder of parsers of a checkout.
+    private static func fixtureFolder(of library: ParserLibrary, _ name: String) -> String? {
+        guard let file = library.definition(named: name)?.file else { return nil }
+        let root = FileSystem.folder(of: FileSystem.folder(of: file))
+        let folder = root + "/Tests/Fixtures/parsers"
+        return FileSystem.exists(folder) ? folder : nil
+    }
+}
+
+/// Gives the canonical events of fixtures, always in the same bytes.
+struct FixtureRunner: ~Copyable {
+    private var parser: RecordParser
+    private var encoder = BodyEncoder(agentName: "fixture.example.com", tenants: false)
+
+    /// When all fixtures were read.
+    private static let observed = Timestamp(
+        year: 2026, month: 11, day: 21, hour: 12, minute: 0, second: 0)
+
+    init(_ program: ParserProgram) {
+        parser = RecordParser(program: program, context: ParseCommand.publicContext(.utc))
+    }
+
+    /// The events of a block's record, or why it is ignored or dropped.
+    mutating func run(_ block: FixtureFile.Block) -> [String] {
+        let bytes = block.bytes
+        let padding = [UInt8](repeating: 0, count: RecordBatch.paddingByteCount)
+        let record = Record(start: 0, count: UInt32(bytes.count), offset: 0)
+        let events = parser.parse(
+            RecordBatch(
+                input: "fixture", source: "fixture", path: nil, observed: FixtureRunner.observed,
+                bytes: bytes + padding, records: [record], positions: []))
+        let lost =
+            events.tally.ignored.keys.map { "ignored: " + $0 }
+            + events.tally.dropped.keys.map { "dropped: " + $0 }
+        let encoded = encoder.encode(events)
+        var start = 0
+        return lost
+            + encoded.events.map { event in
+                defer { start = event.end }
+                return String(decoding: encoded.bodies[start..<event.end], as: UTF8.self)
+            }
+    }
+}

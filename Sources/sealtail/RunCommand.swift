@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+import Pipeline
+import Platform
+
+/// `sealtail run --config agent.yaml`: the agent, until a signal ends it.
+enum RunCommand {
+    static func run(_ arguments: [String]) -> Int32 {
+        MemoryTuning.apply()
+        let options: Options
+        do {
+            options = try Options(arguments, values: ["config"])
+        } catch {
+            talk("sealtail run: \(error)")
+            return ExitCode.usage
+        }
+        let path = options.value("config") ?? ConfigurationFile.defaultPath
+        let problems = ConfigurationProblems()
+        let read = ConfigurationFile.load(path, problems)
+        guard let configuration = read, problems.isEmpty else {
+            for problem in problems.list { talk("\(problem)") }
+            return ExitCode.configuration
+        }
+        let log = Log(level: configuration.logLevel, format: configuration.logFormat)
+        do {
+            let pipeline = try Pipeline(configuration, log: log)
+            return try pipeline.run() ? ExitCode.ok : ExitCode.inputOutput
+        } catch {
+            log.error("The agent cannot start.", ["reason": error])
+            return error.exitCode
+        }
+    }
+}
+
+/// Finds and reads the configuration for the commands.
+enum ConfigurationFile {
+    static let defaultPath = "/etc/sealtail/agent.yaml"
+
+    /// The configuration with its parsers bound, all mistakes in `problems`; nil when the file is
+    /// no YAML.
+    static func load(_ path: String, _ problems: ConfigurationProblems) -> AgentConfiguration? {
+        guard let node = ConfigurationLoader.load(path, problems: problems) else { return nil }
+        let configuration = AgentConfiguration(
+            reading: node, hostName: ProcessFacts.hostName, problems: problems)
+        Checkup(configuration).findParsers(problems)
+        return configuration
+    }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import Platform
+import Sealing
+import Sinks
+
+/// Checks sealed events with verifier keys and says what was altered, missing, forked or added.
+enum VerifyCommand {
+    private static let usage =
+        "usage: sealtail verify --vkey KEY|FILE [--sink ID] [--json] FILE...|-"
+    /// The bytes that are read at a time.
+    private static let blockByteCount = 256 * 1024
+    /// The most bytes of a file of verifier keys.
+    private static let keyFileByteLimit = 1024 * 1024
+
+    static func run(_ arguments: [String]) -> Int32 {
+        do {
+            let options = try Options(arguments, flags: ["json"], values: ["vkey", "sink"])
+            guard let text = options.value("vkey"), !options.positional.isEmpty else {
+                talk(usage)
+                return ExitCode.usage
+            }
+            let sink = options.value("sink")
+            if let sink, !isSinkID(sink) {
+                throw UsageError("--sink takes the id of a sink, a-z, 0-9 and _, not \(sink)")
+            }
+            let keys = try keys(text)
+            return verify(options.positional, keys, sink: sink, json: options.has("json"))
+        } catch {
+            talk("sealtail verify: \(error)")
+            return error is SystemError ? ExitCode.noInput : ExitCode.usage
+        }
+    }
+
+    private static func verify(
+        _ paths: [String], _ keys: [VerifierKey], sink: String?, json: Bool
+    ) -> Int32 {
+        let comparer = ECSComparer()
+        var verifier = SealVerifier(keys: keys, sink: sink) { signedBytes, document in
+            let result = comparer.compare(
+                document: document.span, signedBytes: signedBytes.span)
+            switch result {
+            case .notCompared: return nil
+            case .compared(let differences): return differences.map(\.description)
+            }
+        }
+        for path in paths {
+            do {
+                let file = path == "-" ? File(borrowing: 0, path: "-") : try File(path)
+                if paths.count > 1 { verifier.beginFile(path) }
+                var block: [UInt8] = []
+                while true {
+                    block.removeAll(keepingCapacity: true)
+                    guard try file.appendNext(to: &block, count: blockByteCount) > 0 else { break }
+                    verifier.feed(block.span)
+                }
+            } catch {
+                talk("sealtail verify: \(error)")
+                return error.isNotFound
+                    ? ExitCode.noInput
+                    : error.isPermission ? ExitCode.permission : ExitCode.inputOutput
+            }
+        }
+        let report = verifier.finish()
+        emit(json ? report.json : report.text)
+        return report.isClean ? ExitCode.ok : ExitCode.badData
+    }
+
+    /// A verifier key, or those in a file, one a line; `#` begins a remark.
+    private static func keys(_ text: String) throws -> [VerifierKey] {
+        let failure: SealingError
+        do {
+            return [try VerifierKey(text: text)]
+        } catch {
+            failure = error
+        }
+        guard FileSystem.exists(text) else {
+            throw UsageError("--vkey \(text) is neither a file nor a key: \(failure)")
+        }
+        let bytes = try FileSystem.read(text, byteLimit: keyFileByteLimit)
+        var keys: [VerifierKey] = []
+        for (index, line) in bytes.split(
+            separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false
+        ).enumerated() {
+            let line = String(decoding: line, as: UTF8.self)
+            if line.allSatisfy(\.isWhitespace) || line.hasPrefix("#") { continue }
+            do {
+                keys.append(try VerifierKey(text: line))
+            } catch {
+                throw UsageError("\(text):\(index + 1): \(error)")
+            }
+        }
+        guard !keys.isEmpty else { throw UsageError("\(text) holds no verifier key") }
+        return keys
+    }
+
+    private static func isSinkID(_ text: String) -> Bool {
+        !text.isEmpty
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                    UInt8(ascii: "_"):
+                    true
+                default: false
+                }
+            }
+    }
+}
