@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Log files rotate, shrink, appear and grow in the middle of a line: every line comes once."""
+
+import os
+import random
+import shutil
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+import independent_verify
+from agent import NAME, file_input, file_sink, is_agent_event, read_events
+from keycloak_log import KeycloakLog
+
+SOAK = bool(os.environ.get("SOAK"))
+
+
+class Writer:
+    """Writes numbered lines and knows which it wrote."""
+
+    def __init__(self, path, seed=1):
+        self.path, self.log, self.written = path, KeycloakLog(seed), []
+
+    def line(self):
+        """The next line, remembered as written."""
+        line = self.log.line()
+        self.written.append(line)
+        return line + b"\n"
+
+    def append(self, count, path=None):
+        with open(path or self.path, "ab") as file:
+            file.write(b"".join(self.line() for _ in range(count)))
+
+
+def delivered(path):
+    """Per time of the log line, how often it was delivered; each line has a time of its own."""
+    return Counter(event["time"] for event in read_events(path) if not is_agent_event(event))
+
+
+def times(lines):
+    """The times that those lines carry, cut to microseconds as an event's are."""
+    return Counter(line[14:40].decode() + "Z" for line in lines)
+
+
+def expect_exactly(agent, output, writer, seconds=30):
+    """Waits for all lines, then for a moment of silence, and compares both ways."""
+    wanted = times(writer.written)
+    assert max(wanted.values()) == 1, "the test's own lines must differ in their time"
+    agent.wait_for(lambda: len(delivered(output)) >= len(wanted), seconds,
+                   f"{len(wanted)} lines")
+    time.sleep(0.3)
+    found = delivered(output)
+    assert found == wanted, (
+        f"lost {len(wanted - found)}, invented or repeated {len(found - wanted)}")
+    events = [event for event in read_events(output) if not is_agent_event(event)]
+    assert len({event["id"] for event in events}) == len(events), "two events share an id"
+
+
+@pytest.fixture
+def setting(tmp_path, make_agent):
+    """A started agent on logs/*.log with a file sink, and a writer."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    output = tmp_path / "out.ndjson"
+    agent = make_agent([file_input(logs / "*.log")], [file_sink(output)])
+    return agent, output, Writer(logs / "idp.log")
+
+
+def test_rename_rotation_loses_and_repeats_nothing(setting):
+    agent, output, writer = setting
+    writer.append(200)
+    agent.start()
+    for turn in range(5):
+        writer.append(150)
+        # logrotate's `create` mode: the name goes away first, and the writer keeps its open file.
+        with open(writer.path, "ab") as still_open:
+            os.rename(writer.path, writer.path.with_name(f"idp.log.{turn}"))
+            still_open.write(b"".join(writer.line() for _ in range(20)))
+            still_open.flush()
+            time.sleep(0.05)
+            still_open.write(b"".join(writer.line() for _ in range(20)))
+        writer.append(50)
+        # A file that lives for less than this under a name we watch may never be seen.
+        time.sleep(0.3)
+    expect_exactly(agent, output, writer)
+    agent.stop()
+
+
+def test_rename_rotation_while_the_agent_is_down(setting):
+    agent, output, writer = setting
+    agent.configuration["inputs"][0]["paths"].append(str(writer.path) + ".1")
+    agent.write()
+    writer.append(300)
+    agent.start()
+    expect_exactly(agent, output, writer)
+    agent.stop()
+    writer.append(100)
+    os.rename(writer.path, str(writer.path) + ".1")
+    writer.append(100)
+    agent.start()
+    expect_exactly(agent, output, writer)
+    agent.stop()
+
+
+def test_copytruncate_loses_and_repeats_nothing(setting):
+    agent, output, writer = setting
+    writer.append(300)
+    agent.start()
+    for turn in range(4):
+        expect_exactly(agent, output, writer)
+        shutil.copyfile(writer.path, writer.path.with_name(f"idp.log.{turn}"))
+        os.truncate(writer.path, 0)
+        writer.append(random.Random(turn).randrange(20, 400))
+    expect_exactly(agent, output, writer)
+    agent.stop()
+
+
+def test_truncation_to_a_longer_file_is_seen(setting):
+    agent, output, writer = setting
+    writer.append(50)
+    agent.start()
+    expect_exactly(agent, output, writer)
+    # The new content is longer than the old, so only the bytes before the offset can tell.
+    os.truncate(writer.path, 0)
+    writer.append(200)
+    expect_exactly(agent, output, writer)
+    agent.stop()
+
+
+def test_truncation_while_the_agent_is_down(setting):
+    agent, output, writer = setting
+    writer.append(120)
+    agent.start()
+    expect_exactly(agent, output, writer)
+    agent.stop()
+    os.truncate(writer.path, 0)
+    writer.append(40)
+    agent.start()
+    expect_exactly(agent, output, writer)
+    agent.stop()
+
+
+def test_files_that_appear_later_are_read_from_their_beginning(setting):
+    agent, output, writer = setting
+    agent.start()
+    for turn in range(3):
+        writer.append(80, path=writer.path.with_name(f"node-{turn}.log"))
+        time.sleep(0.1)
+    expect_exactly(agent, output, writer)
+    agent.stop()
+
+
+def test_a_partial_last_line_waits_for_its_end(setting):
+    agent, output, writer = setting
+    writer.append(10)
+    agent.start()
+    expect_exactly(agent, output, writer)
+    line = writer.log.line()
+    with open(writer.path, "ab") as file:
+        file.write(line[:200])
+        file.flush()
+        time.sleep(0.5)
+        assert len(delivered(output)) == 10, "half a line became an event"
+        file.write(line[200:] + b"\n")
+    writer.written.append(line)
+    expect_exactly(agent, output, writer)
+    agent.stop()
+
+
+def test_a_rotation_in_the_middle_of_a_line_keeps_both_halves(setting):
+    agent, output, writer = setting
+    writer.append(10)
+    agent.start()
+    expect_exactly(agent, output, writer)
+    line = writer.log.line()
+    with open(writer.path, "ab") as file:
+        file.write(line[:200])
+        file.flush()
+        time.sleep(0.2)
+        os.rename(writer.path, writer.path.with_name("idp.log.1"))
+        writer.append(10)
+        time.sleep(0.2)
+        file.write(line[200:] + b"\n")
+    writer.written.append(line)
+    expect_exactly(agent, output, writer)
+    agent.stop()
+
+
+def test_restarts_resume_at_the_exact_byte_while_lines_are_written(setting):
+    agent, output, writer = setting
+    stop = threading.Event()
+
+    def write():
+        pick = random.Random(7)
+        with open(writer.path, "ab", buffering=0) as file:
+            while not stop.is_set():
+                line = writer.line()
+                cut = pick.randrange(len(line))
+                file.write(line[:cut])
+                time.sleep(0.001)
+                file.write(line[cut:])
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    for _ in range(25 if SOAK else 5):
+        agent.start()
+        time.sleep(0.4)
+        agent.stop()
+    stop.set()
+    thread.join()
+    agent.start()
+    expect_exactly(agent, output, writer)
+    agent.stop()
+    lines = output.read_text().splitlines()
+    verdict = independent_verify.verify(lines, [agent.verifier_key()])
+    assert verdict.findings == []
+    assert len(verdict.by_stream) == (26 if SOAK else 6)
+    wanted = independent_verify.file_ids(writer.path, NAME, "idp")
+    assert sorted(wanted) == sorted(
+        event.body["id"] for event in verdict.events if not is_agent_event(event.body))
