@@ -134,8 +134,8 @@ public final class Pipeline: Sendable {
             commitInterval: configuration.ledger.commitInterval, log: log,
             status: sealerStatus, commitTime: commitTime,
             wakeDelivery: { [deliveries] in for loop in deliveries { loop.wake() } },
-            keeper: keeper)
-        loop.run(predecessor: predecessor, losses: losses)
+            losses: LossReport(ledger, sinks: sinks.map(\.id), accounts: accounts), keeper: keeper)
+        loop.run(predecessor: predecessor, damage: recovered.damage)
         // A sealer that gave up takes nothing more, so nobody may wait for it.
         if sealerStatus.hasFailed { signals.wake() }
     }
@@ -153,16 +153,6 @@ public final class Pipeline: Sendable {
             return recovered.isNew && keys.hadKeys ? .lost : .none
         }
         return .stream(stream, size: recovered.nextSequence, head: head)
-    }
-
-    /// What the start found damaged in the ledger and no earlier start has stated.
-    private var losses: [(count: UInt64, reason: String)] {
-        recovered.damage.filter { $0.isNew && !$0.isTornTail }.map { damage in
-            let reason =
-                "damaged range of \(damage.byteCount) bytes in segment \(damage.segment) of the "
-                + "ledger, set aside in quarantine"
-            return (UInt64(damage.eventCount ?? 0), reason)
-        }
     }
 
     /// Looks after signals, the watchdog and retention; answers with the reason to stop.

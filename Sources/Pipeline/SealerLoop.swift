@@ -26,6 +26,7 @@ struct SealerLoop: ~Copyable {
     let status: SealerStatus
     let commitTime: Histogram
     let wakeDelivery: @Sendable () -> Void
+    let losses: LossReport
     var keeper: StreamKeeper
 
     private let clock = SystemClock()
@@ -34,7 +35,8 @@ struct SealerLoop: ~Copyable {
     init(
         handover: Handover, ledger: Ledger, accounts: Accounts, positions: CommittedPositions,
         commitInterval: Duration, log: Log, status: SealerStatus, commitTime: Histogram,
-        wakeDelivery: @escaping @Sendable () -> Void, keeper: consuming StreamKeeper
+        wakeDelivery: @escaping @Sendable () -> Void, losses: LossReport,
+        keeper: consuming StreamKeeper
     ) {
         self.handover = handover
         self.ledger = ledger
@@ -45,6 +47,7 @@ struct SealerLoop: ~Copyable {
         self.status = status
         self.commitTime = commitTime
         self.wakeDelivery = wakeDelivery
+        self.losses = losses
         self.keeper = keeper
     }
 
@@ -52,13 +55,10 @@ struct SealerLoop: ~Copyable {
     ///
     /// - Parameters:
     ///   - predecessor: what the stream before was.
-    ///   - losses: what the start found missing, stated before anything else.
-    mutating func run(predecessor: Predecessor, losses: [(count: UInt64, reason: String)]) {
+    ///   - damage: what the start found damaged in the ledger, stated before anything else.
+    mutating func run(predecessor: Predecessor, damage: [LedgerDamage]) {
         var isCommitted = commit(keeper.open(predecessor: predecessor, at: clock.now()))
-        for loss in losses where isCommitted {
-            isCommitted = commit(
-                keeper.eventsLost(count: loss.count, reason: loss.reason, at: clock.now()))
-        }
+        if isCommitted { isCommitted = commit(losses.state(damage)) }
         var lastCommit = clock.monotonic()
         while isCommitted, !handover.isDrained {
             let now = clock.monotonic()
@@ -83,6 +83,7 @@ struct SealerLoop: ~Copyable {
 
     /// Signs a checkpoint or changes streams, when either is due.
     private mutating func keepStream() -> Bool {
+        guard commit(losses.take()) else { return false }
         let now = clock.monotonic()
         if keeper.isEpochOver(at: now) {
             let end = keeper.close(
@@ -106,6 +107,13 @@ struct SealerLoop: ~Copyable {
     }
 
     // MARK: Committing
+
+    /// Commits an `AgentEventsLost` for each loss.
+    private mutating func commit(_ losses: [(count: UInt64, reason: String)]) -> Bool {
+        losses.allSatisfy { loss in
+            commit(keeper.eventsLost(count: loss.count, reason: loss.reason, at: clock.now()))
+        }
+    }
 
     private mutating func commit(_ batches: [EncodedBatch]) -> Bool {
         let sealed = keeper.seal(batches)

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from agent import (
-    PARSERS, elasticsearch_sink, file_input, file_sink, is_agent_event, read_events, run)
+    PARSERS, elasticsearch_sink, expect_conservation, file_input, file_sink, is_agent_event,
+    read_events, run)
 from receiver import Fault, Receiver
 
 MEBIBYTE = 1 << 20
@@ -205,6 +206,42 @@ def test_a_refusing_receiver_loses_nothing(tmp_path, make_agent):
                       == 400, 30)
         agent.wait_delivered("siem")
         assert agent.metrics().sum("sink_up", sink="siem") == 1
+        agent.stop()
+
+
+def test_a_damaged_frame_is_stated_in_the_chain_and_the_rest_arrives(tmp_path, make_agent):
+    log = tmp_path / "idp.log"
+    log.touch()
+    refusing = [True]
+
+    def script(number, body):
+        return Fault(status=503) if refusing[0] else None
+    with Receiver(script) as receiver:
+        agent = make_agent([file_input(log)], [elasticsearch_sink(receiver)],
+                           agent={"grace": "0s"}).start()
+        for burst in range(3):
+            with open(log, "ab") as file:
+                file.write(b"".join(login_error(f"b{burst}u{n}@example.org", sequence=n) + b"\n"
+                                    for n in range(50)))
+            agent.wait_read(50 * (burst + 1))
+        agent.stop()
+        segment = sorted((agent.state / "ledger").glob("*.seg"))[-1]
+        content = bytearray(segment.read_bytes())
+        frames = [at for at in range(len(content)) if content[at:at + 4] == b"\xf5SLF"]
+        middle = frames[len(frames) // 2]
+        content[middle + 200] ^= 1
+        segment.write_bytes(content)
+
+        refusing[0] = False
+        agent.start()
+        receiver.wait(lambda r: any(b"AgentEventsLost" in d for d in r.documents.values()), 30)
+        agent.wait_delivered("siem")
+        page = agent.metrics()
+        assert page.sum("ledger_quarantined_frames_total") == 1
+        lost = page.sum("events_lost_total", sink="siem")
+        expect_conservation(page)
+        users = sum(b"LoginFailed" in document for document in receiver.documents.values())
+        assert lost > 0 and 150 - lost <= users <= 150
         agent.stop()
 
 
