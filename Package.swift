@@ -28,6 +28,7 @@ let package = Package(
             name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(
             name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
@@ -44,8 +45,8 @@ let package = Package(
         .target(
             name: "Platform",
             dependencies: [
-                "CYAML", "CCrypto", "CSodium", "CZstd", "CPCRE2", "CSystemd", "CISAL",
-                "CSimdJSON", "CLinux",
+                "CYAML", "CCrypto", "CSSL", "CSodium", "CZstd", "CPCRE2", "CSystemd", "CISAL",
+                "CSimdJSON", "CMicroHTTPD", "CLinux",
             ],
             swiftSettings: swift),
         .target(name: "Events", dependencies: ["Platform"], swiftSettings: swift),

@@ -43,10 +43,22 @@ public struct Position: Sendable, Hashable {
 
     /// The part of a Position that stays the same while reading goes on.
     public struct Identity: Sendable, Hashable {
-        let input: String
-        let tag: UInt8
-        let key: FileKey
-        var foreign: [UInt8] = []
+        /// The id of the input.
+        public let input: String
+        /// The kind of place: 1 a file, 2 a journal's cursor, 3 a count; else a later version's.
+        public let tag: UInt8
+        /// The name of the file's content; `FileKey.zero` for other kinds.
+        public let key: FileKey
+        /// The bytes of a kind that this version does not know.
+        public let foreign: [UInt8]
+
+        /// Names what a position is of.
+        public init(input: String, tag: UInt8, key: FileKey, foreign: [UInt8] = []) {
+            self.input = input
+            self.tag = tag
+            self.key = key
+            self.foreign = foreign
+        }
     }
 }
 

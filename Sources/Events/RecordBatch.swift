@@ -48,6 +48,41 @@ public struct RecordDamage: OptionSet, Sendable, Hashable {
     public static let suspectedInjection = RecordDamage(rawValue: 64)
 }
 
+/// Bytes or records that were gone before they could be read.
+///
+/// It travels in the batch whose position stands behind the loss, so both are committed by the
+/// same fsync and each loss is stated exactly once.
+public struct InputLoss: Sendable, Hashable {
+    /// How it came about.
+    public enum Reason: String, Sendable, CaseIterable {
+        /// A file was truncated with bytes in it that had not been read.
+        case truncated
+        /// A file was deleted, or rotated out of reach, before it was read to its end.
+        case deleted
+        /// A journal no longer holds the entry from which reading was to go on.
+        case vanished
+        /// The kernel dropped datagrams, because they came faster than they were read.
+        case datagram
+    }
+
+    /// The path of the file, nil for other inputs.
+    public var path: String?
+    /// How it came about.
+    public var reason: Reason
+    /// How many bytes are gone, 0 where that is unknown.
+    public var byteCount: UInt64
+    /// How many records are gone, 0 where that is unknown.
+    public var recordCount: UInt64
+
+    /// Describes a loss.
+    public init(path: String?, reason: Reason, byteCount: UInt64 = 0, recordCount: UInt64 = 0) {
+        self.path = path
+        self.reason = reason
+        self.byteCount = byteCount
+        self.recordCount = recordCount
+    }
+}
+
 /// Whole records of one source, read together.
 public struct RecordBatch: Sendable {
     /// The id of the input.
@@ -64,6 +99,10 @@ public struct RecordBatch: Sendable {
     public var records: [Record]
     /// The places from which reading goes on after this batch.
     public var positions: [Position]
+    /// What was gone before it could be read, up to `positions`.
+    public var losses: [InputLoss] = []
+    /// The files that are gone for good: their positions need not be kept any longer.
+    public var forgotten: [Position.Identity] = []
 
     /// The bytes behind the last record that a fast reader may touch.
     public static let paddingByteCount = 64

@@ -44,6 +44,10 @@ public struct EncodedBatch: Sendable {
     public var tenants: [String?]
     /// The places from which reading goes on after this batch.
     public var positions: [Position]
+    /// What was gone before it could be read, up to `positions`.
+    public var losses: [InputLoss] = []
+    /// The files that are gone for good: their positions need not be kept any longer.
+    public var forgotten: [Position.Identity] = []
     /// What became of the records.
     public var tally: RecordTally
 
@@ -124,6 +128,8 @@ public struct SealedBatch: Sendable {
     public var groups: [SealedGroup]
     /// The places from which reading goes on after this batch.
     public var positions: [Position]
+    /// The files that are gone for good: their positions are not kept any longer.
+    public var forgotten: [Position.Identity] = []
     /// SHA-256 of the last statement: the `previous` of the group that will follow.
     public var head: Digest
 

@@ -58,9 +58,12 @@ public struct BodyEncoder: ~Copyable {
         }
         var tally = batch.tally
         tally.cuts += encoder.cutCount - cutsBefore
-        return EncodedBatch(
+        var encoded = EncodedBatch(
             input: batch.records.input, parser: batch.parser, bodies: bodies.makeArray(),
             events: events, tenants: tenants, positions: batch.records.positions, tally: tally)
+        encoded.losses = batch.records.losses
+        encoded.forgotten = batch.records.forgotten
+        return encoded
     }
 
     private static func tenant(_ event: Event, _ batch: borrowing EventBatch) -> String? {

@@ -96,9 +96,11 @@ public struct Sealer: ~Copyable {
             groups.append(sign(events, at..<at + groupCount))
             at += groupCount
         }
-        return SealedBatch(
+        var sealed = SealedBatch(
             stream: stream, keyID: key.keyID, sinks: sinks, bodies: bodies, events: events,
             groups: groups, positions: positions.positions, head: head)
+        sealed.forgotten = batches.flatMap(\.forgotten)
+        return sealed
     }
 
     /// The signed note over all events sealed so far; its size is the number of the next event.
@@ -188,6 +190,7 @@ extension SealedBatch {
         var next = result.firstSequence + UInt64(result.events.count)
         for piece in pieces.dropFirst() {
             positions.add(piece.positions)
+            result.forgotten += piece.forgotten
             guard !piece.events.isEmpty else { continue }
             if result.events.isEmpty { next = piece.firstSequence }
             guard piece.stream == result.stream, piece.firstSequence == next else {
