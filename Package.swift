@@ -41,12 +41,13 @@ let package = Package(
         .target(name: "CMicroHTTPD", linkerSettings: [.linkedLibrary("microhttpd")]),
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CLinux"),
+        .target(name: "CSIMD"),
 
         .target(
             name: "Platform",
             dependencies: [
                 "CYAML", "CCrypto", "CSSL", "CSodium", "CZstd", "CPCRE2", "CSystemd", "CISAL",
-                "CSimdJSON", "CMicroHTTPD", "CLinux",
+                "CSimdJSON", "CMicroHTTPD", "CLinux", "CSIMD",
             ],
             swiftSettings: swift),
         .target(name: "Events", dependencies: ["Platform"], swiftSettings: swift),

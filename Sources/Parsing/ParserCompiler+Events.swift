@@ -136,7 +136,8 @@ extension ParserCompiler {
             list: Int32(program.slotLists.count - 1), separator: constant(separator))
     }
 
-    private func words(_ field: Field) -> [String] {
+    // By field; asked for at every rule of every parser.
+    private static let words: [[String]] = Field.allCases.map { field in
         field == .errorCode
             ? ErrorCode.allCases.map { String(describing: $0.word) }
             : field.entry.words.map { String(describing: $0) }
@@ -145,7 +146,7 @@ extension ParserCompiler {
     private func wordNumber(
         _ field: Field, _ word: String, _ node: ConfigurationNode
     ) -> Int? {
-        let words = words(field)
+        let words = ParserCompiler.words[Int(field.rawValue)]
         if let number = words.firstIndex(of: word) { return number }
         problems.add(
             at: node, "\(ConfigurationText.quoted(word)) is no word of \(field.path)",
@@ -220,7 +221,8 @@ extension ParserCompiler {
             guard let number = wordNumber(field.field, value, alternative.node) else { continue }
             table.append((word, number))
         }
-        for (number, word) in words(field.field).enumerated() { table.append((word, number)) }
+        let words = ParserCompiler.words[Int(field.field.rawValue)]
+        for (number, word) in words.enumerated() { table.append((word, number)) }
         var otherwise = -1
         if case .word(let word) = alternative.otherwise {
             otherwise = wordNumber(field.field, word, alternative.node) ?? -1

@@ -3,6 +3,9 @@ import Platform
 
 /// The parsers that are at hand, by name.
 public struct ParserLibrary: Sendable {
+    /// The names of all parsers that were found, sorted.
+    public private(set) var names: [String] = []
+
     private var definitions: [String: ParserDefinition] = [:]
     private var programs: [String: ParserProgram] = [:]
 
@@ -14,11 +17,14 @@ public struct ParserLibrary: Sendable {
     /// A library without parsers.
     public init() {}
 
-    /// Reads all declarations of some folders; of two with one name, that of the earlier folder
+    /// Reads the declarations of some folders; of two with one name, that of the earlier folder
     /// counts. Every mistake goes to `problems`; parsers with mistakes are left out. A folder that
     /// does not exist is no mistake.
+    ///
+    /// - Parameter wanted: reads these alone and only takes note of the names of the others, so
+    ///   that a start does not grow with what it does not use; nil reads all.
     public static func load(
-        directories: [String], problems: ConfigurationProblems
+        directories: [String], only wanted: Set<String>? = nil, problems: ConfigurationProblems
     ) -> ParserLibrary {
         var library = ParserLibrary()
         var seen: Set<String> = []
@@ -27,9 +33,12 @@ public struct ParserLibrary: Sendable {
             for name in names.sorted() where name.hasSuffix(".yaml") {
                 let parser = String(name.dropLast(5))
                 guard seen.insert(parser).inserted else { continue }
-                library.add(directory + "/" + name, problems)
+                if wanted?.contains(parser) ?? true {
+                    library.add(directory + "/" + name, problems)
+                }
             }
         }
+        library.names = seen.sorted()
         return library
     }
 
@@ -68,9 +77,6 @@ public struct ParserLibrary: Sendable {
         }
         return result
     }
-
-    /// The names, sorted.
-    public var names: [String] { programs.keys.sorted() }
 
     /// The declaration of a name.
     public func definition(named name: String) -> ParserDefinition? { definitions[name] }

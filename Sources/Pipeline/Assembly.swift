@@ -18,7 +18,9 @@ struct Assembly {
         problems: ConfigurationProblems
     ) {
         let folders = ParserLibrary.directories(explicit: configuration.parserFolder)
-        let library = ParserLibrary.load(directories: folders, problems: problems)
+        let named = Set(configuration.inputs.map(\.parser))
+        let library = ParserLibrary.load(
+            directories: folders, only: named.contains("auto") ? nil : named, problems: problems)
         plans = configuration.inputs.compactMap { input in
             let name = input.parser == "auto" ? Assembly.recognise(input, library) : input.parser
             guard let name, let program = library.program(named: name) else {

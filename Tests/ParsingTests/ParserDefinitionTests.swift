@@ -164,6 +164,30 @@ struct ParserLibraryTests {
         #expect(library.program(named: "other") == nil)
     }
 
+    @Test func onlyWhatIsWantedIsRead() throws {
+        let folder = try TemporaryFolder()
+        let good = """
+            format: 1
+            name: good
+            provider: {vendor: One, product: test}
+            formats: [{name: line, steps: [{pattern: '^a'}]}]
+            events: [LoggedOut]
+            """
+        try folder.write("good.yaml", good)
+        try folder.write("renamed.yaml", good)
+        let problems = ConfigurationProblems()
+        let library = ParserLibrary.load(
+            directories: [folder.path], only: ["good"], problems: problems)
+        #expect(problems.isEmpty && library.names == ["good", "renamed"])
+        #expect(library.program(named: "good") != nil)
+        _ = ParserLibrary.load(directories: [folder.path], problems: problems)
+        #expect(
+            problems.list.map(\.description) == [
+                folder.path
+                    + "/renamed.yaml:2:7: name: must be the name of the file without .yaml"
+            ])
+    }
+
     @Test(arguments: Shipped.names)
     func eachParserIsRecognisedByItsOwnLines(_ name: String) throws {
         let sample = try Shipped.fixtures(name).blocks.map(\.bytes)

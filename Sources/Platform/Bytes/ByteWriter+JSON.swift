@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CSIMD
 
 /// The strings of JSON as RFC 8785 writes them.
 extension ByteWriter {
@@ -15,7 +16,7 @@ extension ByteWriter {
             // Safe because every load of eight bytes is checked to end inside the span, and before
             // each store there is room for all that is left and one escape, sixteen bytes more.
             let raw = UnsafeRawPointer(start)
-            var at = 0
+            var at = escapePieces(start, length)
             while at + 8 <= length {
                 let word = raw.loadUnaligned(fromByteOffset: at, as: UInt64.self).littleEndian
                 let mask = ByteWriter.escapeMask(word)
@@ -70,6 +71,21 @@ extension ByteWriter {
                 }
             }
         }
+    }
+
+    // From here on it pays to make room for the worst case and to shuffle sixteen bytes at once.
+    private static let pieceByteCount = 64
+
+    // Escapes the beginning of a long text as far as that goes fast; answers how far.
+    @inline(__always)
+    private mutating func escapePieces(_ start: UnsafePointer<UInt8>, _ length: Int) -> Int {
+        guard length >= ByteWriter.pieceByteCount else { return 0 }
+        reserve(2 * length + 32)
+        var consumed = 0
+        // Safe because the room that the function asks for was just reserved.
+        written += sealtail_escape_json(start, length, base + count, &consumed)
+        reserve(length - consumed + (length - consumed) / 4 + 16)
+        return consumed
     }
 
     /// Appends a JSON string with its quotes.

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "CSIMD.h"
+
+#if defined(__x86_64__)
+#include <tmmintrin.h>
+
+// By a mask of eight bytes, those to escape being set: where each byte of the output comes from.
+// A high index gives zero, and there the backslash goes.
+static uint8_t shuffles[256][16];
+
+__attribute__((constructor)) static void prepare_shuffles(void) {
+    for (int marks = 0; marks < 256; marks++) {
+        int at = 0;
+        for (int index = 0; index < 8; index++) {
+            if (marks >> index & 1) shuffles[marks][at++] = 0x80;
+            shuffles[marks][at++] = (uint8_t)index;
+        }
+        while (at < 16) shuffles[marks][at++] = 0x80;
+    }
+}
+
+// Writes 16 bytes, of which the first eight and one for each mark count; returns these.
+__attribute__((target("ssse3"))) static inline size_t spread(
+    __m128i half, unsigned marks, uint8_t *output) {
+    const __m128i order = _mm_loadu_si128((const __m128i *)shuffles[marks]);
+    const __m128i gaps = _mm_cmplt_epi8(order, _mm_setzero_si128());
+    const __m128i backslashes = _mm_and_si128(gaps, _mm_set1_epi8('\\'));
+    _mm_storeu_si128(
+        (__m128i *)output, _mm_or_si128(_mm_shuffle_epi8(half, order), backslashes));
+    return 8 + (size_t)__builtin_popcount(marks);
+}
+
+__attribute__((target("ssse3"))) static size_t escape_pieces(
+    const uint8_t *bytes, size_t count, uint8_t *output, size_t *consumed) {
+    const __m128i quote = _mm_set1_epi8('"');
+    const __m128i backslash = _mm_set1_epi8('\\');
+    const __m128i highest_control = _mm_set1_epi8(0x1F);
+    size_t at = 0;
+    size_t out = 0;
+    while (at + 16 <= count) {
+        const __m128i piece = _mm_loadu_si128((const __m128i *)(bytes + at));
+        const __m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(piece, highest_control), piece);
+        if (_mm_movemask_epi8(controls) != 0) break;
+        const unsigned marks = (unsigned)_mm_movemask_epi8(
+            _mm_or_si128(_mm_cmpeq_epi8(piece, quote), _mm_cmpeq_epi8(piece, backslash)));
+        at += 16;
+        if (marks == 0) {
+            _mm_storeu_si128((__m128i *)(output + out), piece);
+            out += 16;
+            continue;
+        }
+        out += spread(piece, marks & 0xFF, output + out);
+        out += spread(_mm_srli_si128(piece, 8), marks >> 8, output + out);
+    }
+    *consumed = at;
+    return out;
+}
+#endif
+
+size_t sealtail_escape_json(
+    const uint8_t *bytes, size_t count, uint8_t *output, size_t *consumed) {
+    *consumed = 0;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("ssse3")) return escape_pieces(bytes, count, output, consumed);
+#endif
+    return 0;
+}
