@@ -20,7 +20,7 @@ __attribute__((constructor)) static void prepare_shuffles(void) {
 }
 
 // Writes 16 bytes, of which the first eight and one for each mark count; returns these.
-__attribute__((target("ssse3"))) static inline size_t spread(
+__attribute__((target("ssse3,popcnt"))) static inline size_t spread(
     __m128i half, unsigned marks, uint8_t *output) {
     const __m128i order = _mm_loadu_si128((const __m128i *)shuffles[marks]);
     const __m128i gaps = _mm_cmplt_epi8(order, _mm_setzero_si128());
@@ -30,7 +30,7 @@ __attribute__((target("ssse3"))) static inline size_t spread(
     return 8 + (size_t)__builtin_popcount(marks);
 }
 
-__attribute__((target("ssse3"))) static size_t escape_pieces(
+__attribute__((target("ssse3,popcnt"))) static size_t escape_pieces(
     const uint8_t *bytes, size_t count, uint8_t *output, size_t *consumed) {
     const __m128i quote = _mm_set1_epi8('"');
     const __m128i backslash = _mm_set1_epi8('\\');
@@ -61,7 +61,9 @@ size_t sealtail_escape_json(
     const uint8_t *bytes, size_t count, uint8_t *output, size_t *consumed) {
     *consumed = 0;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("ssse3")) return escape_pieces(bytes, count, output, consumed);
+    if (__builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt")) {
+        return escape_pieces(bytes, count, output, consumed);
+    }
 #endif
     return 0;
 }

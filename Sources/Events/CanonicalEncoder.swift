@@ -24,9 +24,16 @@ public struct CanonicalEncoder: ~Copyable {
     private var scrubber = Scrubber()
     /// How many texts, sets and bodies were cut to a limit since the encoder was made.
     public private(set) var cutCount = 0
+    /// Where the values of the bodies stand that were written since `forgetPlaces`.
+    public private(set) var places = FieldPlaces()
 
     /// Makes an encoder.
     public init() {}
+
+    /// Forgets the places of the bodies so far; the room stays.
+    public mutating func forgetPlaces() {
+        places.removeAll()
+    }
 
     /// Appends the body of an event.
     ///
@@ -46,14 +53,17 @@ public struct CanonicalEncoder: ~Copyable {
         let isSuspect = output.withBytes { Scrubber.isSuspect($0, start..<$0.count) }
         if isSuspect {
             output.truncate(to: start)
+            places.restartEvent()
             write(event, batch, id: id, limits: .usual, scrubs: true, &output)
         }
         var limits = Limits.usual
         while output.count - start > CanonicalLimit.bodyByteCount, limits.tighten() {
             cutCount += 1
             output.truncate(to: start)
+            places.restartEvent()
             write(event, batch, id: id, limits: limits, scrubs: isSuspect, &output)
         }
+        places.endEvent(byteCount: output.count - start)
     }
 
     /// What a body that is too long loses, one step after the other.
@@ -83,6 +93,7 @@ public struct CanonicalEncoder: ~Copyable {
         _ event: Event, _ batch: borrowing EventBatch, id: borrowing [UInt8], limits: Limits,
         scrubs: Bool, _ output: inout ByteWriter
     ) {
+        let start = output.count
         var group: UInt8 = 0
         var writesID = true
         var writesSchema = true
@@ -91,15 +102,22 @@ public struct CanonicalEncoder: ~Copyable {
             if value.field == .raw, !limits.keepsRaw { continue }
             if writesID, value.field > .id {
                 writesID = false
-                output.append(fromTable: literals.bytes, place(.id, &group), jsonString: id.span)
+                let prefix = place(.id, &group)
+                let at = output.count + prefix.count - start
+                output.append(fromTable: literals.bytes, prefix, jsonString: id.span)
+                places.add(.id, at, output.count - start)
             }
             if writesSchema, value.field > .schema {
                 writesSchema = false
                 output.append(fromTable: literals.bytes, place(.schema, &group))
+                let at = output.count - start
                 output.append("\"1.0\"")
+                places.add(.schema, at, output.count - start)
             }
             let prefix = place(value.field, &group)
+            let at = output.count + prefix.count - start
             write(value, behind: prefix, batch, limits: limits, scrubs: scrubs, &output)
+            places.add(value.field, at, output.count - start)
         }
         if group != 0 { output.append("}") }
         output.append("}")

@@ -40,6 +40,8 @@ public struct EncodedBatch: Sendable {
     public var bodies: [UInt8]
     /// The events, in order.
     public var events: [EncodedEvent]
+    /// Where the values stand in the bodies, of all events or of none.
+    public var places = FieldPlaces()
     /// Of each event `provider.tenant` where it has one; empty when no filter asks for tenants.
     public var tenants: [String?]
     /// The places from which reading goes on after this batch.
@@ -122,6 +124,8 @@ public struct SealedBatch: Sendable {
     public var sinks: [String]
     /// The bodies, one behind the other.
     public var bodies: [UInt8]
+    /// Where the values stand in the bodies, of all events or of none; never stored.
+    public var places = FieldPlaces()
     /// The events, in the order of their numbers.
     public var events: [SealedEvent]
     /// The groups, in order; together they hold exactly `events`.

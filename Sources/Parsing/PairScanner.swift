@@ -52,29 +52,34 @@ struct PairScanner {
     /// The longest key.
     static let keyByteLimit = 64
 
-    let table: TextTable
-    let nullTable: TextTable
-    let form: Slot.Form
-    let stamp: UInt32
-    /// Of each key, and at the end of the beginning, the key that came behind it the last time.
-    ///
-    /// Products write their keys in few orders, so most keys are known before they are read.
-    var successors: [Int32]
+    private let table: TextTable
+    private let nullTable: TextTable
+    // Of each key, and at the end of the beginning, the key that came behind it the last time.
+    // Products write their keys in few orders, so most keys are known before they are read.
+    private var successors: [Int32]
     private var previous: Int
+    private var form = Slot.Form.nothing
+    private var stamp: UInt32 = 0
     private(set) var damage: RecordDamage = []
     private(set) var hasEscapes = false
     private(set) var pairCount = 0
 
-    init(
-        table: TextTable, nullTable: TextTable, form: Slot.Form, stamp: UInt32,
-        successors: [Int32]
-    ) {
+    /// Looks for the keys of a table.
+    init(table: TextTable, nullTable: TextTable) {
         self.table = table
-        self.successors = successors
-        previous = table.count
         self.nullTable = nullTable
+        successors = Array(repeating: -1, count: table.count + 1)
+        previous = table.count
+    }
+
+    /// Begins with another text, whose values get this form and stamp.
+    mutating func begin(form: Slot.Form, stamp: UInt32) {
         self.form = form
         self.stamp = stamp
+        previous = table.count
+        damage = []
+        hasEscapes = false
+        pairCount = 0
     }
 
     /// Splits `text[range]` and puts the values of known keys into `slots`.

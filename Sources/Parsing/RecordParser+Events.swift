@@ -7,7 +7,8 @@ extension RecordParser {
 
     /// Goes through a list of rules; true when one of them named events, which are in `classes`.
     mutating func decide(_ list: Int32, _ block: Span<UInt8>, _ record: Record) -> Bool {
-        for number in program.ruleLists[Int(list)] {
+        for index in 0..<program.ruleLists[Int(list)].count {
+            let number = program.ruleLists[Int(list)][index]
             switch apply(number, block, record) {
             case .matched: return true
             case .ignored: return false

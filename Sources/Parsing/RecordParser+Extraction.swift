@@ -75,24 +75,25 @@ extension RecordParser {
 
     private mutating func fillFromJSON(_ table: Int) {
         let tree = jsonState == .sound ? reader.tree : lenient.tree
-        let members = program.memberTables[table]
         tree.withContents { nodes, strings in
             guard nodes.count > 0, nodes[0].kind == .object else { return }
-            fill(nodes, strings, 0, 0, members)
+            fill(nodes, strings, 0, 0, table)
         }
     }
 
     private mutating func fill(
         _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ object: Int, _ state: Int32,
-        _ members: MemberTable
+        _ table: Int
     ) {
         let end = nodes[object].next
         var index = object + 1
         while index < end {
             let node = nodes[index]
-            if let entry = members.find(node.keyHash, state, strings, node.keyRange) {
+            let found = program.memberTables.span[table].find(
+                node.keyHash, state, strings, node.keyRange)
+            if let entry = found {
                 if node.kind == .object {
-                    if entry.inside >= 0 { fill(nodes, strings, index, entry.inside, members) }
+                    if entry.inside >= 0 { fill(nodes, strings, index, entry.inside, table) }
                 } else if entry.slot >= 0 {
                     put(nodes, strings, index, Int(entry.slot))
                 }
@@ -179,18 +180,14 @@ extension RecordParser {
     private mutating func splitPairs(_ from: Int, _ table: Int, _ block: Span<UInt8>) {
         let source = slot(Int32(from))
         guard source.isText else { return }
-        var scanner = PairScanner(
-            table: program.keyTables[table], nullTable: program.nullTable, form: source.form,
-            stamp: stamp, successors: [])
-        swap(&scanner.successors, &successors[table])
+        scanners[table].begin(form: source.form, stamp: stamp)
         if source.form == .block {
-            scanner.scan(block, source.range, into: &slots)
+            scanners[table].scan(block, source.range, into: &slots)
         } else {
-            RecordParser.scan(scratch, source.range, &scanner, &slots)
+            RecordParser.scan(scratch, source.range, &scanners[table], &slots)
         }
-        swap(&scanner.successors, &successors[table])
-        damage.formUnion(scanner.damage)
-        if scanner.hasEscapes { unescape(block) }
+        damage.formUnion(scanners[table].damage)
+        if scanners[table].hasEscapes { unescape(block) }
     }
 
     private static func scan(
@@ -318,8 +315,11 @@ extension RecordParser {
     /// The number of a value's word in a table.
     func word(_ slot: Slot, _ table: Int, _ block: Span<UInt8>) -> Int? {
         switch slot.form {
-        case .block, .scratch:
-            return withText(slot, block) { program.wordTables[table].find($0, $1) }
+        // The tables belong to all threads; borrowing one spares the counting of references.
+        case .block: return program.wordTables.span[table].find(block, slot.range)
+        case .scratch:
+            let tables = program.wordTables.span
+            return scratch.withBytes { tables[table].find($0, slot.range) }
         case .integer, .boolean:
             let text =
                 slot.form == .boolean

@@ -19,7 +19,7 @@ public struct RecordParser: ~Copyable {
     var damageLabels: [UInt16: Range<Int>] = [:]
     let severities: [Severity]
     let outcomes: [Outcome]
-    var successors: [[Int32]]
+    var scanners: [PairScanner]
 
     // State of a batch.
     var scratch = ByteWriter(capacity: 256 << 10)
@@ -63,7 +63,9 @@ public struct RecordParser: ~Copyable {
         self.constants = constants
         severities = Action.allCases.map { context.severities[$0] ?? $0.entry.severity }
         outcomes = Action.allCases.map { $0.entry.outcomes[0] }
-        successors = program.keyTables.map { Array(repeating: -1, count: $0.count + 1) }
+        scanners = program.keyTables.map {
+            PairScanner(table: $0, nullTable: program.nullTable)
+        }
         trace = ParseTrace()
     }
 

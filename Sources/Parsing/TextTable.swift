@@ -72,17 +72,22 @@ struct TextTable: Sendable {
     func end(of index: Int, in span: Span<UInt8>, at start: Int, _ limit: Int) -> Int {
         let entry = entries[index]
         let end = start + Int(entry.count)
-        guard end < limit else { return 0 }
-        if start + 8 <= span.count, entry.count <= 16 {
+        return end < limit && holds(entry, span, start..<end) ? end : 0
+    }
+
+    /// True when the bytes of `span[range]`, as many as the entry has, are those of the entry.
+    @inline(__always)
+    private func holds(_ entry: Entry, _ span: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        if range.lowerBound + 8 <= span.count, entry.count <= 16 {
             // Two words that overlap cover a text of up to sixteen bytes.
-            guard (ByteSearch.word(span, at: start) ^ entry.head) & entry.headMask == 0
-            else { return 0 }
-            guard entry.count > 8 else { return end }
-            return ByteSearch.word(span, at: end - 8) == entry.tail ? end : 0
+            let head = ByteSearch.word(span, at: range.lowerBound)
+            guard (head ^ entry.head) & entry.headMask == 0 else { return false }
+            return entry.count <= 8
+                || ByteSearch.word(span, at: range.upperBound - 8) == entry.tail
         }
         let from = Int(entry.offset)
         return ByteSearch.equal(
-            span, start..<end, bytes.span.extracting(from..<from + Int(entry.count))) ? end : 0
+            span, range, bytes.span.extracting(from..<from + Int(entry.count)))
     }
 
     /// The index of the text `span[range]`, -1 when it is not in the list.
@@ -92,13 +97,8 @@ struct TextTable: Sendable {
         var place = TextTable.hash(span, range) & mask
         while places[place] >= 0 {
             let entry = entries[Int(places[place])]
-            if Int(entry.count) == range.count {
-                let start = Int(entry.offset)
-                if ByteSearch.equal(
-                    span, range, bytes.span.extracting(start..<start + range.count))
-                {
-                    return Int(places[place])
-                }
+            if Int(entry.count) == range.count, holds(entry, span, range) {
+                return Int(places[place])
             }
             place = (place + 1) & mask
         }

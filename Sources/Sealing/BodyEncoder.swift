@@ -25,6 +25,7 @@ public struct BodyEncoder: ~Copyable {
     /// Encodes all events of a batch, in order.
     public mutating func encode(_ batch: consuming EventBatch) -> EncodedBatch {
         bodies.removeAll()
+        encoder.forgetPlaces()
         let cutsBefore = encoder.cutCount
         var events: [EncodedEvent] = []
         events.reserveCapacity(batch.events.count)
@@ -61,6 +62,7 @@ public struct BodyEncoder: ~Copyable {
         var encoded = EncodedBatch(
             input: batch.records.input, parser: batch.parser, bodies: bodies.makeArray(),
             events: events, tenants: tenants, positions: batch.records.positions, tally: tally)
+        encoded.places = encoder.places
         encoded.losses = batch.records.losses
         encoded.forgotten = batch.records.forgotten
         return encoded

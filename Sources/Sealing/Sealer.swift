@@ -100,6 +100,7 @@ public struct Sealer: ~Copyable {
             stream: stream, keyID: key.keyID, sinks: sinks, bodies: bodies, events: events,
             groups: groups, positions: positions.positions, head: head)
         sealed.forgotten = batches.flatMap(\.forgotten)
+        sealed.places = .joined(batches.map { ($0.places, $0.events.count) })
         return sealed
     }
 
@@ -207,6 +208,7 @@ extension SealedBatch {
             result.groups += piece.groups
             next += UInt64(piece.events.count)
         }
+        result.places = .joined(pieces.map { ($0.places, $0.events.count) })
         result.positions = positions.positions
         result.head = last.head
         return result

@@ -101,6 +101,50 @@ struct BodyFields {
     /// Where the range of a group is found.
     static func index(of group: BodyGroup) -> Int { Field.allCases.count + group.rawValue }
 
+    /// Finds all fields of an event's body; false when anything about it is surprising.
+    ///
+    /// Where the agent still knows what it wrote where, nothing has to be looked for.
+    @inline(__always)
+    mutating func read(_ batch: borrowing SealedBatch, event: Int) -> Bool {
+        let places = batch.places.range(of: event)
+        let range = batch.bodyRange(event)
+        guard !places.isEmpty, range.upperBound <= Int(UInt32.max) else {
+            return read(batch.bodies.span, range)
+        }
+        take(batch.places.places.span.extracting(places), range.lowerBound)
+        return true
+    }
+
+    private mutating func take(_ places: Span<FieldPlace>, _ base: Int) {
+        present = (0, 0)
+        presentGroups = 0
+        var open = -1
+        var groupStart = 0
+        var groupEnd = 0
+        for index in places.indices {
+            let place = places[index]
+            let number = Int(place.field.rawValue)
+            let start = base &+ Int(place.start)
+            let end = base &+ Int(place.end)
+            note(number, start, end)
+            let copied = Int(names.copied[number])
+            if copied != open {
+                if open >= 0 { noteGroup(open, groupStart, groupEnd) }
+                open = copied
+                // Before the first value of a group stand `{"`, its name, and `":`.
+                groupStart = start &- names.fields[number].count &- 4
+            }
+            groupEnd = end &+ 1
+        }
+        if open >= 0 { noteGroup(open, groupStart, groupEnd) }
+    }
+
+    @inline(__always)
+    private mutating func noteGroup(_ index: Int, _ start: Int, _ end: Int) {
+        ends[index] = UInt64(start) << 32 | UInt64(end)
+        presentGroups |= 1 &<< (index &- names.fields.count)
+    }
+
     /// Finds all fields of the body at `range`; false when anything about it is surprising.
     mutating func read(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
         present = (0, 0)
@@ -154,8 +198,7 @@ struct BodyFields {
             if scanner.take(UInt8(ascii: ","), bytes) { continue }
             guard scanner.take(UInt8(ascii: "}"), bytes) else { return false }
             if group.copied >= 0 {
-                ends[Int(group.copied)] = UInt64(groupStart) << 32 | UInt64(scanner.at)
-                presentGroups |= 1 &<< (Int(group.copied) &- names.fields.count)
+                noteGroup(Int(group.copied), groupStart, scanner.at)
             }
             return true
         }
@@ -197,6 +240,8 @@ struct BodyNames: Sendable {
     private(set) var groups: [Group] = []
     /// The name of each field in its group, by raw value.
     private(set) var fields: [QuotedWord] = []
+    /// By raw value of a field: `Group.copied` of the group that it stands in.
+    private(set) var copied: [Int16] = []
 
     /// The names of this version of the schema.
     static let shared = BodyNames()
@@ -208,17 +253,18 @@ struct BodyNames: Sendable {
             let entry = field.entry
             fields.append(QuotedWord(entry.key))
             let group = entry.group.map { String(describing: $0) }
+            let whole = BodyGroup.allCases.first { String(describing: $0) == group }
+            copied.append(whole.map { Int16(BodyFields.index(of: $0)) } ?? -1)
             if let group, group == last {
                 groups[groups.count - 1].end = field.rawValue + 1
                 continue
             }
             last = group
             members.append(QuotedWord(entry.group ?? entry.key))
-            let copied = BodyGroup.allCases.first { String(describing: $0) == group }
             groups.append(
                 Group(
                     first: field.rawValue, end: field.rawValue + 1, isObject: group != nil,
-                    copied: copied.map { Int16(BodyFields.index(of: $0)) } ?? -1))
+                    copied: copied[copied.count - 1]))
         }
     }
 }

@@ -39,7 +39,9 @@ public struct ECSRendering: ~Copyable {
     public mutating func append(
         body: Span<UInt8>, leaf: Digest, to output: inout ByteWriter
     ) -> Bool {
-        guard select(body, 0..<body.count, hint: .unclassified) else { return false }
+        guard fields.read(body, 0..<body.count), select(body, hint: .unclassified) else {
+            return false
+        }
         rows.subtract(plan.sealedRows)
         emit(body, 0..<body.count, leaf, sequence: 0, to: &output)
         output.append("}")
@@ -53,7 +55,9 @@ public struct ECSRendering: ~Copyable {
         let range = batch.bodyRange(event)
         let sealed = batch.events[event]
         let bodies = batch.bodies.span
-        guard select(bodies, range, hint: sealed.action) else { return false }
+        guard fields.read(batch, event: event), select(bodies, hint: sealed.action) else {
+            return false
+        }
         if let idLine {
             guard idLine.append(fields, bodies, to: &output) else { return false }
         }
@@ -71,10 +75,8 @@ public struct ECSRendering: ~Copyable {
 
     // MARK: Which rows
 
-    private mutating func select(
-        _ bytes: Span<UInt8>, _ range: Range<Int>, hint: Action
-    ) -> Bool {
-        guard fields.read(bytes, range), fields.hasRequired,
+    private mutating func select(_ bytes: Span<UInt8>, hint: Action) -> Bool {
+        guard fields.hasRequired,
             let action = action(bytes, hint), let outcome = outcome(bytes),
             let severity = severity(bytes)
         else { return false }

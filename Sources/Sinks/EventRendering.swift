@@ -58,7 +58,7 @@ public struct EventRendering: ~Copyable {
         switch format {
         case .canonical:
             let start = output.count
-            guard fields.read(batch.bodies.span, batch.bodyRange(event)),
+            guard fields.read(batch, event: event),
                 idLine.append(fields, batch.bodies.span, to: &output),
                 canonical.append(batch, event: event, to: &output)
             else {

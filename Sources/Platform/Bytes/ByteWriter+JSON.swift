@@ -77,6 +77,7 @@ extension ByteWriter {
     private static let pieceByteCount = 64
 
     // Escapes the beginning of a long text as far as that goes fast; answers how far.
+    // Safe because the caller hands in the start of a span that it holds, and its length.
     @inline(__always)
     private mutating func escapePieces(_ start: UnsafePointer<UInt8>, _ length: Int) -> Int {
         guard length >= ByteWriter.pieceByteCount else { return 0 }
