@@ -70,16 +70,19 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
             settled.append((ticket, Self.result([], request.rejections, nil)))
             return
         }
+        let eventCount = request.indices.count
         sent[ticket] = request
         guard let gzip else {
-            body.withBytes { bytes in client.post(Self.path, bytes, ticket: ticket) }
+            body.withBytes { bytes in
+                client.post(Self.path, bytes, eventCount: eventCount, ticket: ticket)
+            }
             return
         }
         var bytes = compressed
         compressed = []
         bytes.removeAll(keepingCapacity: true)
         body.withBytes { gzip.compress($0, into: &bytes) }
-        client.post(Self.path, bytes.span, ticket: ticket)
+        client.post(Self.path, bytes.span, eventCount: eventCount, ticket: ticket)
         compressed = bytes
     }
 

@@ -11,14 +11,23 @@ enum HTTPLimit {
     /// A connection is closed after this, so that names are resolved again and certificates on
     /// disk are read again.
     static let connectionAge = Duration.seconds(300)
-    /// The longest answer that is taken.
+    /// The longest answer that is taken, whatever it speaks of.
     static let answerByteCount = 32 << 20
+    /// What an answer may have beside what it says of each event.
+    static let answerBaseByteCount = 256 << 10
+    /// What an answer may say of one event: an error with its causes.
+    static let answerEventByteCount = 2 << 10
     /// The longest delay that the far side can ask for.
     static let retryAfter = Duration.seconds(3600)
     /// How much of an answer stands in a sentence.
     static let quotedByteCount = 240
     /// What is sent and received in one piece.
     static let pieceByteCount = 256 << 10
+
+    /// The longest answer to a request that brings so many events.
+    static func answerByteCount(eventCount: Int) -> Int {
+        min(answerByteCount, answerBaseByteCount + eventCount * answerEventByteCount)
+    }
 }
 
 /// What the far side answered to one request.

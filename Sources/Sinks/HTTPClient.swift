@@ -71,10 +71,12 @@ final class HTTPClient {
 
     /// Begins a POST; its result comes out of `finished` under this ticket.
     ///
-    /// `path` begins with a slash and is added to the endpoint's own. The body is copied.
-    func post(_ path: String, _ body: Span<UInt8>, ticket: UInt64) {
+    /// `path` begins with a slash and is added to the endpoint's own. The body is copied. The
+    /// answer may be as long as `eventCount` events give reason for.
+    func post(_ path: String, _ body: Span<UInt8>, eventCount: Int, ticket: UInt64) {
         let transfer = freeTransfer()
         transfer.setBody(body)
+        transfer.eventCount = eventCount
         start(transfer, path, ticket)
     }
 
@@ -82,6 +84,7 @@ final class HTTPClient {
     func get(_ path: String, ticket: UInt64) {
         let transfer = freeTransfer()
         transfer.set(CURLOPT_HTTPGET, 1)
+        transfer.eventCount = 0
         start(transfer, path, ticket)
     }
 
@@ -171,11 +174,12 @@ final class HTTPClient {
         _ transfer: Transfer, _ code: CURLcode
     ) -> Result<HTTPAnswer, DeliveryError> {
         if transfer.isTooLong || code == CURLE_FILESIZE_EXCEEDED {
-            let limit = HTTPLimit.answerByteCount >> 20
+            let reason = "\(origin): the answer is longer than \(transfer.answerLimit >> 10) KiB"
+            // Fewer events give reason for fewer words.
             return .failure(
-                .retry(
-                    after: nil, reason: "\(origin): the answer is longer than \(limit) MiB",
-                    code: .answer))
+                transfer.eventCount > 1
+                    ? .split(reason: reason, code: .answer)
+                    : .retry(after: nil, reason: reason, code: .answer))
         }
         guard code == CURLE_OK else { return .failure(failure(code, transfer.words(code))) }
         return .success(
@@ -215,7 +219,6 @@ final class HTTPClient {
         transfer.set(CURLOPT_TCP_KEEPALIVE, 1)
         transfer.set(CURLOPT_BUFFERSIZE, HTTPLimit.pieceByteCount)
         transfer.set(CURLOPT_UPLOAD_BUFFERSIZE, HTTPLimit.pieceByteCount)
-        transfer.set(size: CURLOPT_MAXFILESIZE_LARGE, HTTPLimit.answerByteCount)
         transfer.set(CURLOPT_HTTPHEADER, headers)
         if let detour { transfer.set(CURLOPT_CONNECT_TO, detour) }
         guard endpoint.isSecure else { return transfer }
@@ -317,6 +320,11 @@ private final class Transfer {
     private var body = UnsafeMutableRawBufferPointer(start: nil, count: 0)
     private let message: UnsafeMutablePointer<CChar>
 
+    /// How many events the request brings.
+    var eventCount = 0
+    /// The longest answer that is taken.
+    var answerLimit: Int { HTTPLimit.answerByteCount(eventCount: eventCount) }
+
     init?() {
         guard let handle = curl_easy_init() else { return nil }
         self.handle = handle
@@ -373,6 +381,7 @@ private final class Transfer {
         isTooLong = false
         answer.removeAll(keepingCapacity: true)
         message[0] = 0
+        set(size: CURLOPT_MAXFILESIZE_LARGE, answerLimit)
         set(CURLOPT_URL, url)
     }
 
@@ -433,7 +442,7 @@ private final class Transfer {
     // Safe because libcurl keeps the bytes for the call and they are copied at once.
     // Fewer bytes than offered end the transfer.
     private func take(_ bytes: UnsafeRawBufferPointer) -> Int {
-        guard answer.count + bytes.count <= HTTPLimit.answerByteCount else {
+        guard answer.count + bytes.count <= answerLimit else {
             isTooLong = true
             answer = []
             return 0

@@ -123,11 +123,22 @@ public enum SinkLimit {
     public static let deadLetterByteCount = 64 << 10...1 << 40
     /// The data stream when none is named.
     public static let defaultIndex = "logs-oauth.audit-default"
+    /// How many bytes of a request one byte of a body becomes at most, as a rule.
+    static let renderedFactor = 4
     /// The longest name of an index that Elasticsearch takes.
     public static let indexByteLimit = 255
 }
 
 extension SinkConfiguration {
+    /// The most bytes of memory that the sink takes when every batch, request and answer is as
+    /// long as it can be.
+    public var memoryByteLimit: Int {
+        // Quotes that are escaped, mapped fields and proofs: a document around its signed bytes.
+        let rendered = batch.byteLimit * SinkLimit.renderedFactor
+        let answer = HTTPLimit.answerByteCount(eventCount: batch.countLimit)
+        return endpoint == nil ? rendered : rendered + inFlight * (rendered + answer)
+    }
+
     /// Reads one element of `sinks` and reports every mistake; then the value must not be used.
     public init(reading reader: inout ConfigurationReader) {
         id = SinkConfiguration.readID(&reader)

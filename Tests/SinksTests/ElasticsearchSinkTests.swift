@@ -238,7 +238,16 @@ import Testing
             Issue.record("\(String(describing: found))")
             return
         }
-        #expect(reason.contains("longer than 32 MiB"))
+        #expect(reason.contains("longer than 258 KiB"))
+    }
+
+    @Test func anAnswerTooLongForItsEventsSplitsTheBatch() throws {
+        let found = try failure(.long(1 << 20), 2)
+        guard case .split(let reason, .answer)? = found else {
+            Issue.record("\(String(describing: found))")
+            return
+        }
+        #expect(reason.contains("longer than 260 KiB"))
     }
 
     @Test func connectionsAreKept() throws {
