@@ -172,11 +172,11 @@ public struct ECSRendering: ~Copyable {
             while bits != 0 {
                 let row = base &+ bits.trailingZeroBitCount
                 bits &= bits &- 1
-                output.append(plan.text, plan.lead(container, row))
+                output.append(part: plan.lead(container, row), of: plan.text.span)
                 container = plan.rows[row].container
                 switch plan.rows[row].step {
                 case .nothing: break
-                case .copy(let field): output.append(bytes.extracting(fields.range(at: field)))
+                case .copy(let field): output.append(part: fields.range(at: field), of: bytes)
                 case .compute(let computed):
                     compute(computed, bytes, range, leaf, sequence, to: &output)
                 }

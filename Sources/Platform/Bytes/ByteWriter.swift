@@ -168,6 +168,35 @@ public struct ByteWriter: ~Copyable {
         written += range.count
     }
 
+    // A part that is longer than this is left to memcpy(3).
+    @usableFromInline static var shortPartByteCount: Int { 64 }
+
+    /// Appends a part of a longer run, in steps of sixteen bytes where it is short and others
+    /// stand behind it.
+    @inlinable
+    @inline(__always)
+    public mutating func append(part range: Range<Int>, of bytes: Span<UInt8>) {
+        let step = ByteWriter.tablePaddingByteCount
+        guard range.count <= ByteWriter.shortPartByteCount, range.lowerBound >= 0,
+            range.upperBound <= bytes.count - step
+        else { return append(bytes.extracting(range)) }
+        reserve(range.count + step)
+        // Safe because every step begins inside the part, so it ends inside the span, as was
+        // checked, and inside the room that was reserved.
+        bytes.withUnsafeBytes { source in
+            guard let start = source.baseAddress else { return }
+            var at = 0
+            repeat {
+                UnsafeMutableRawPointer(base + count + at).storeBytes(
+                    of: start.loadUnaligned(
+                        fromByteOffset: range.lowerBound + at, as: SIMD2<UInt64>.self),
+                    as: SIMD2<UInt64>.self)
+                at += step
+            } while at < range.count
+        }
+        written += range.count
+    }
+
     /// Appends the UTF-8 of a literal.
     @inlinable
     @inline(__always)

@@ -66,6 +66,18 @@ import Testing
         #expect(packed.count >= count && packed.count < count + count / 1000 + 400)
     }
 
+    // Codes made for text would make noise longer; it is stored instead.
+    @Test func gzipStoresWhatItsCodesDoNotFit() {
+        let text = Array(String(repeating: "{\"user\":\"alice\"}\n", count: 10_000).utf8)
+        let encoder = GzipEncoder()
+        var packed = [UInt8]()
+        encoder.compress(text.span, into: &packed)
+        let noise = Self.noise(200_000, seed: 9)
+        packed = []
+        encoder.compress(noise.span, into: &packed)
+        #expect(packed.count >= noise.count && packed.count < noise.count + 600)
+    }
+
     @Test func gzipMakesTextSmaller() {
         let bytes = Array(String(repeating: "{\"user\":\"alice\"}\n", count: 10_000).utf8)
         var packed = [UInt8]()
