@@ -30,6 +30,22 @@ public struct EventIDMaker: ~Copyable {
         source: String, position: UInt64, ordinal: Int, checksum: UInt32,
         to output: inout ByteWriter
     ) {
+        begin(source)
+        writer.append(decimal: position)
+        finish(ordinal, checksum, to: &output)
+    }
+
+    /// The same for a record whose place is a text.
+    public mutating func append(
+        source: String, position: String, ordinal: Int, checksum: UInt32,
+        to output: inout ByteWriter
+    ) {
+        begin(source)
+        writer.append(position)
+        finish(ordinal, checksum, to: &output)
+    }
+
+    private mutating func begin(_ source: String) {
         if source != self.source {
             writer.removeAll()
             writer.append("sealtail-id/v1\n")
@@ -41,7 +57,11 @@ public struct EventIDMaker: ~Copyable {
             self.source = source
         }
         writer.truncate(to: prefixByteCount)
-        writer.append(decimal: position)
+    }
+
+    private mutating func finish(
+        _ ordinal: Int, _ checksum: UInt32, to output: inout ByteWriter
+    ) {
         writer.append("\n")
         writer.append(decimal: Int64(ordinal))
         writer.append("\n")

@@ -83,6 +83,16 @@ public struct InputLoss: Sendable, Hashable {
     }
 }
 
+/// What the id of an event takes for the source and the place of its record.
+public enum RecordNaming: Sendable, Hashable {
+    /// The source of the batch and the offset of the record.
+    case offset
+    /// The source of the batch and a text for each record, as the cursor of a journal's entry.
+    case cursors([String])
+    /// This source and the event's own id in its log, where it has one; else as `offset`.
+    case eventIDs(source: String)
+}
+
 /// Whole records of one source, read together.
 public struct RecordBatch: Sendable {
     /// The id of the input.
@@ -103,6 +113,11 @@ public struct RecordBatch: Sendable {
     public var losses: [InputLoss] = []
     /// The files that are gone for good: their positions need not be kept any longer.
     public var forgotten: [Position.Identity] = []
+    /// What event ids take for the place of a record.
+    public var naming = RecordNaming.offset
+    /// Where in the block the names of the hosts stand that logged the records, one for each
+    /// record and empty where that is unknown; none at all for inputs that are told no hosts.
+    public var hosts: [Range<UInt32>] = []
 
     /// The bytes behind the last record that a fast reader may touch.
     public static let paddingByteCount = 64

@@ -156,6 +156,10 @@ extension RecordParser {
         setConstant(.providerVendor, fixed.vendor)
         setConstant(.providerProduct, fixed.product)
         if let tenant = fixed.tenant { setConstant(.providerTenant, tenant) }
+        if !host.isEmpty, !builder.contains(.providerHost) {
+            builder.set(
+                FieldValue(.providerHost, .block, offset: Int(host.lowerBound), count: host.count))
+        }
         completeGroups()
         if context.keepsRaw { addRaw(record, block) }
         if !context.privacy.pseudonymized.isEmpty { pseudonymize(block) }

@@ -15,6 +15,8 @@ public struct RecordParser: ~Copyable {
     var fingerprinter: Fingerprinter
     var timestamps: TimestampReader
     var constants: [UInt8]
+    /// Where the name of the host stands that logged the record at hand; empty when unknown.
+    var host: Range<UInt32> = 0..<0
     let fixed: FixedConstants
     var damageLabels: [UInt16: Range<Int>] = [:]
     let severities: [Severity]
@@ -83,8 +85,10 @@ public struct RecordParser: ~Copyable {
         var damageCounts = [16 of Int](repeating: 0)
         let path = records.path.map { appendConstant($0) }
         let block = records.bytes.span
+        host = 0..<0
         for (index, record) in records.records.enumerated() {
             tally.bytes += Int(record.count)
+            if !records.hosts.isEmpty { host = records.hosts[index] }
             let before = events.count
             if scratch.count < RecordParser.batchByteLimit {
                 parse(record, index, block, path)

@@ -34,6 +34,7 @@ public struct BodyEncoder: ~Copyable {
         var idText = [UInt8](repeating: 0, count: EventIDMaker.textByteCount)
         var record = -1
         var checksum: UInt32 = 0
+        let isNamedByOffset = batch.records.naming == .offset
         for index in batch.events.indices {
             let event = batch.events[index]
             if event.record != record {
@@ -42,9 +43,14 @@ public struct BodyEncoder: ~Copyable {
                 checksum = CRC32C.checksum(batch.records.bytes.span.extracting(range))
             }
             id.removeAll()
-            ids.append(
-                source: batch.records.source, position: batch.records.records[record].offset,
-                ordinal: event.ordinal, checksum: checksum, to: &id)
+            if isNamedByOffset {
+                ids.append(
+                    source: batch.records.source,
+                    position: batch.records.records[record].offset,
+                    ordinal: event.ordinal, checksum: checksum, to: &id)
+            } else {
+                appendNamedID(event, batch, checksum)
+            }
             id.withBytes { for index in 0..<$0.count { idText[index] = $0[index] } }
             let start = bodies.count
             encoder.encode(event, in: batch, id: idText, to: &bodies)
@@ -68,10 +74,38 @@ public struct BodyEncoder: ~Copyable {
         return encoded
     }
 
+    /// The id of an event whose record has a name of its own.
+    private mutating func appendNamedID(
+        _ event: Event, _ batch: borrowing EventBatch, _ checksum: UInt32
+    ) {
+        let records = batch.records
+        switch records.naming {
+        case .cursors(let cursors):
+            return ids.append(
+                source: records.source, position: cursors[event.record],
+                ordinal: event.ordinal, checksum: checksum, to: &id)
+        case .eventIDs(let source):
+            guard let own = BodyEncoder.text(of: .providerEventID, event, batch) else { break }
+            return ids.append(
+                source: source, position: own, ordinal: event.ordinal, checksum: checksum,
+                to: &id)
+        case .offset: break
+        }
+        ids.append(
+            source: records.source, position: records.records[event.record].offset,
+            ordinal: event.ordinal, checksum: checksum, to: &id)
+    }
+
     private static func tenant(_ event: Event, _ batch: borrowing EventBatch) -> String? {
+        text(of: .providerTenant, event, batch)
+    }
+
+    private static func text(
+        of field: Field, _ event: Event, _ batch: borrowing EventBatch
+    ) -> String? {
         for index in event.values {
             let value = batch.values[index]
-            guard value.field == .providerTenant else { continue }
+            guard value.field == field else { continue }
             switch value.form {
             case .block: return text(batch.records.bytes, value.range)
             case .scratch: return text(batch.scratch, value.range)

@@ -225,6 +225,11 @@ struct StreamAudit {
 
     // MARK: Ends
 
+    /// A stream without its orderly end is a note also where a successor exists.
+    ///
+    /// A kill or a power cut leaves exactly that and says nothing about tampering: what matters is
+    /// whether the successor knows of more events than are here, and that is *missing tail*. As a
+    /// finding it would make every crash look like an attack.
     private mutating func auditEnd(_ stream: StreamHistory) {
         guard !isClosed(stream) else { return }
         note(
