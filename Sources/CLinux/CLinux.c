@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <linux/sock_diag.h>
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
@@ -14,6 +15,8 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,6 +48,23 @@ int sealtail_fallocate(int descriptor, int64_t offset, int64_t byte_count) {
         result = posix_fallocate(descriptor, offset, byte_count);
     } while (result == EINTR);
     return result;
+}
+
+int64_t sealtail_next_data(int descriptor, int64_t offset) {
+    off_t result = lseek(descriptor, offset, SEEK_DATA);
+    if (result >= 0) return result;
+    return errno == ENXIO ? -1 : offset;
+}
+
+int sealtail_reports_changes(const char *path) {
+    // NFS, SMB, CIFS, SMB2, FUSE, 9P, Ceph, AFS, Lustre, VirtualBox shared folders: statfs(2).
+    static const uint32_t remote[] = {0x6969,     0x517B,     0xFF534D42, 0xFE534D42, 0x65735546,
+                                      0x01021997, 0x00C36400, 0x5346414F, 0x0BD00BD0, 0x786F4256};
+    struct statfs status;
+    if (statfs(path, &status) != 0) return 1;
+    for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++)
+        if ((uint32_t)status.f_type == remote[i]) return 0;
+    return 1;
 }
 
 int sealtail_flock_exclusive(int descriptor) { return flock(descriptor, LOCK_EX | LOCK_NB); }
@@ -140,4 +160,47 @@ int sealtail_signals_next(int descriptor) {
     ssize_t count = read(descriptor, &entry, sizeof(entry));
     if (count == (ssize_t)sizeof(entry)) return (int)entry.ssi_signo;
     return count < 0 && errno != EAGAIN && errno != EINTR ? -1 : 0;
+}
+
+int sealtail_accept(int descriptor) {
+    int connection;
+    do {
+        connection = accept4(descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } while (connection < 0 && (errno == EINTR || errno == ECONNABORTED));
+    return connection;
+}
+
+int sealtail_set_receive_buffer(int descriptor, int byte_count) {
+    // The first needs CAP_NET_ADMIN, the second stops at net.core.rmem_max without a word.
+    if (setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &byte_count, sizeof(byte_count)) == 0)
+        return 0;
+    return setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &byte_count, sizeof(byte_count));
+}
+
+uint32_t sealtail_dropped_datagrams(int descriptor) {
+    uint32_t numbers[SK_MEMINFO_VARS] = {0};
+    socklen_t size = sizeof(numbers);
+    if (getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, numbers, &size) != 0) return 0;
+    return numbers[SK_MEMINFO_DROPS];
+}
+
+int sealtail_receive_datagrams(
+    int descriptor, uint8_t *buffer, size_t room, unsigned limit, size_t *sizes) {
+    struct mmsghdr messages[SEALTAIL_DATAGRAM_LIMIT];
+    struct iovec places[SEALTAIL_DATAGRAM_LIMIT];
+    if (limit > SEALTAIL_DATAGRAM_LIMIT) limit = SEALTAIL_DATAGRAM_LIMIT;
+    memset(messages, 0, sizeof(messages));
+    for (unsigned i = 0; i < limit; i++) {
+        places[i].iov_base = buffer + i * room;
+        places[i].iov_len = room;
+        messages[i].msg_hdr.msg_iov = &places[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    int count;
+    do {
+        // MSG_TRUNC makes the kernel tell the whole length of a datagram that does not fit.
+        count = recvmmsg(descriptor, messages, limit, MSG_DONTWAIT | MSG_TRUNC, NULL);
+    } while (count < 0 && errno == EINTR);
+    for (int i = 0; i < count; i++) sizes[i] = messages[i].msg_len;
+    return count;
 }

@@ -22,6 +22,14 @@ void sealtail_tune_memory(int heap_count, int mapping_byte_count, int kept_byte_
 int sealtail_fallocate(int descriptor, int64_t offset, int64_t byte_count);
 int sealtail_flock_exclusive(int descriptor);
 
+/// Where data begins at or behind `offset`, past any hole; -1 when there is none. A file system
+/// that knows no holes answers `offset`.
+int64_t sealtail_next_data(int descriptor, int64_t offset);
+
+/// 0 when the path lies on a file system of other machines or programs, whose changes inotify(7)
+/// does not see; 1 otherwise.
+int sealtail_reports_changes(const char *path);
+
 enum {
     SEALTAIL_WATCH_MODIFY = 1,
     SEALTAIL_WATCH_CREATE = 2,
@@ -69,3 +77,16 @@ int sealtail_matches(const char *pattern, const char *name);
 int sealtail_signals_open(const int *signals, size_t count);
 /// Returns the number of the next signal, 0 when none is waiting, -1 on an error.
 int sealtail_signals_next(int descriptor);
+
+/// Accepts a connection that neither blocks nor outlives an exec; -1 with errno when there is none.
+int sealtail_accept(int descriptor);
+/// Sets how many bytes of datagrams the kernel keeps, past the system's limit where that is allowed.
+int sealtail_set_receive_buffer(int descriptor, int byte_count);
+/// How many datagrams the kernel has dropped since the socket was made; 0 where it does not say.
+uint32_t sealtail_dropped_datagrams(int descriptor);
+enum { SEALTAIL_DATAGRAM_LIMIT = 64 };
+/// Receives at most SEALTAIL_DATAGRAM_LIMIT datagrams without waiting, each into its own `room`
+/// bytes of `buffer`. `sizes` gets what each of them had before it was cut to its room.
+/// Returns how many came, -1 with errno when none did.
+int sealtail_receive_datagrams(
+    int descriptor, uint8_t *buffer, size_t room, unsigned limit, size_t *sizes);

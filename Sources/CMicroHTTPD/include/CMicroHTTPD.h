@@ -5,14 +5,24 @@
 #include <microhttpd.h>
 #include <sys/socket.h>
 
-// MHD_start_daemon takes variadic options, which Swift cannot call.
-struct MHD_Daemon *sealtail_http_start(
-    const struct sockaddr *address, MHD_AccessHandlerCallback handler, void *context,
-    unsigned int connection_limit, unsigned int timeout_seconds);
+// How a daemon is started; certificate and key are PEM texts, or NULL for plain HTTP.
+typedef struct {
+    int listener;
+    unsigned int connection_limit;
+    unsigned int timeout_seconds;
+    const char *certificate;
+    const char *key;
+} sealtail_http_options;
 
-// Answers one request with a copy of the body; what MHD_queue_response says.
+// MHD_start_daemon takes variadic options, which Swift cannot call. The daemon closes the listener.
+struct MHD_Daemon *sealtail_http_start(
+    const sealtail_http_options *options, MHD_AccessHandlerCallback handler,
+    MHD_RequestCompletedCallback completed, void *context);
+
+// Answers one request with a copy of the body; what MHD_queue_response says. `fields` are names
+// and values of headers in turn.
 enum MHD_Result sealtail_http_answer(
-    struct MHD_Connection *connection, unsigned int status, const char *content_type,
-    const void *body, size_t body_size);
+    struct MHD_Connection *connection, unsigned int status, const char *const *fields,
+    size_t field_count, const void *body, size_t body_size);
 
 #endif

@@ -73,3 +73,48 @@ public final class GzipEncoder {
         }
     }
 }
+
+/// Reads gzip files piece by piece, for one thread. See `Decompressor`.
+final class GzipDecoder {
+    // Safe because init makes it and deinit frees it; the class is not shared between threads.
+    private let stream: OpaquePointer
+    private var isAtStart = true
+
+    init() {
+        // Safe because the object is checked here and freed only in deinit.
+        guard let stream = sealtail_gunzip_open() else { bug("no memory for gzip") }
+        self.stream = stream
+    }
+
+    deinit {
+        // Safe because nobody else holds the stream.
+        sealtail_gunzip_close(stream)
+    }
+
+    /// Reads some of `bytes[start...]` and writes at most `room` bytes; says how much of both.
+    func decompress(
+        _ bytes: Span<UInt8>, from start: Int, room: Int, into output: inout [UInt8]
+    ) throws(CompressionError) -> Decompressor.Step {
+        if isAtStart { sealtail_gunzip_reset(stream) }
+        isAtStart = false
+        var used = 0
+        var result: Int32 = 0
+        let rest = bytes.extracting(start..<bytes.count)
+        output.append(addingCapacity: room) { free in
+            free.withUnsafeMutableBufferPointer { buffer, written in
+                var made = 0
+                // Safe because `room` bytes are free behind what is written, and the library
+                // reads and writes no more than it is told.
+                let target = buffer.baseAddress.map { $0 + written }
+                result = rest.withUnsafeBufferPointer {
+                    sealtail_gunzip_step(
+                        stream, $0.baseAddress, $0.count, &used, target, room, &made)
+                }
+                written += made
+            }
+        }
+        guard result >= 0 else { throw .damaged("gzip error \(result)") }
+        isAtStart = result == 1
+        return Decompressor.Step(readCount: used, isFrameEnd: result == 1)
+    }
+}

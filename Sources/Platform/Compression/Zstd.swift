@@ -106,3 +106,54 @@ public final class ZstdDecoder {
         }
     }
 }
+
+/// Reads zstd files piece by piece, for one thread. See `Decompressor`.
+final class ZstdStreamDecoder {
+    // What `zstd -19` asks for. A frame that wants a longer window is refused.
+    private static let windowLogLimit: Int32 = 23
+
+    // Safe because init makes it and deinit frees it; the class is not shared between threads.
+    private let context: OpaquePointer
+
+    init() {
+        // Safe because the object is checked here and freed only in deinit.
+        guard let context = ZSTD_createDCtx() else { bug("no memory for zstd") }
+        self.context = context
+        _ = ZSTD_DCtx_setParameter(
+            context, ZSTD_d_windowLogMax, ZstdStreamDecoder.windowLogLimit)
+    }
+
+    deinit {
+        // Safe because nobody else holds the context.
+        ZSTD_freeDCtx(context)
+    }
+
+    /// Reads some of `bytes[start...]` and writes at most `room` bytes; says how much of both.
+    func decompress(
+        _ bytes: Span<UInt8>, from start: Int, room: Int, into output: inout [UInt8]
+    ) throws(CompressionError) -> Decompressor.Step {
+        var used = 0
+        var result = 0
+        let rest = bytes.extracting(start..<bytes.count)
+        output.append(addingCapacity: room) { free in
+            free.withUnsafeMutableBufferPointer { buffer, written in
+                // Safe because `room` bytes are free behind what is written, and the library
+                // reads and writes no more than the two structures say.
+                let target = buffer.baseAddress.map { UnsafeMutableRawPointer($0 + written) }
+                var out = ZSTD_outBuffer(dst: target, size: room, pos: 0)
+                rest.withUnsafeBytes { source in
+                    var input = ZSTD_inBuffer(
+                        src: source.baseAddress, size: source.count, pos: 0)
+                    result = ZSTD_decompressStream(context, &out, &input)
+                    used = input.pos
+                }
+                written += out.pos
+            }
+        }
+        guard ZSTD_isError(result) == 0 else {
+            // Safe because the name is a constant of the library.
+            throw .damaged(String(cString: ZSTD_getErrorName(result)))
+        }
+        return Decompressor.Step(readCount: used, isFrameEnd: result == 0)
+    }
+}

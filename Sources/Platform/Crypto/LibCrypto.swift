@@ -179,6 +179,116 @@ public final class HMACSHA256 {
     }
 }
 
+/// AES-256-GCM with one key (NIST SP 800-38D): what it seals cannot be read or changed without it.
+///
+/// No nonce may be used twice with one key; the callers number what they seal.
+public struct AES256GCM: Sendable {
+    /// The bytes of a key.
+    public static let keyByteCount = 32
+    /// The bytes of a nonce.
+    public static let nonceByteCount = 12
+    /// How many bytes longer a box is than its content.
+    public static let tagByteCount = 16
+
+    private let key: Secret
+
+    /// Takes a key of thirty-two bytes; any other count is a mistake of the caller.
+    public init(key: Secret) {
+        if key.byteCount != AES256GCM.keyByteCount { bug("an AES key of \(key.byteCount) bytes") }
+        self.key = key
+    }
+
+    /// Appends the box of `content`: as many bytes, and the tag.
+    public func seal(
+        _ content: Span<UInt8>, nonce: Span<UInt8>, additional: Span<UInt8>,
+        into box: inout [UInt8]
+    ) {
+        let start = box.count
+        box += [UInt8](repeating: 0, count: content.count + AES256GCM.tagByteCount)
+        let isSealed = withContext(nonce, encrypting: true) { context in
+            content.withUnsafeBufferPointer { content in
+                additional.withUnsafeBufferPointer { additional in
+                    box.withUnsafeMutableBufferPointer { box in
+                        // Safe because `box` has room for content and tag behind `start`, and
+                        // GCM writes exactly as many bytes as it reads.
+                        guard let base = box.baseAddress else { return false }
+                        let tag = base + start + content.count
+                        var count: Int32 = 0
+                        return EVP_EncryptUpdate(
+                            context, nil, &count, additional.baseAddress, Int32(additional.count))
+                            == 1
+                            && EVP_EncryptUpdate(
+                                context, base + start, &count, content.baseAddress,
+                                Int32(content.count)) == 1
+                            && EVP_EncryptFinal_ex(context, tag, &count) == 1
+                            && EVP_CIPHER_CTX_ctrl(
+                                context, EVP_CTRL_AEAD_GET_TAG, Int32(AES256GCM.tagByteCount), tag)
+                                == 1
+                    }
+                }
+            }
+        }
+        if !isSealed { bug("libcrypto failed to encrypt") }
+    }
+
+    /// Appends the content of a box; false, and nothing is appended, when it is not authentic.
+    public func open(
+        _ box: Span<UInt8>, nonce: Span<UInt8>, additional: Span<UInt8>,
+        into content: inout [UInt8]
+    ) -> Bool {
+        let count = box.count - AES256GCM.tagByteCount
+        guard count >= 0, count <= Int(Int32.max) else { return false }
+        let start = content.count
+        content += [UInt8](repeating: 0, count: count)
+        var tag = [UInt8](copying: box.extracting(count..<box.count))
+        let isAuthentic = withContext(nonce, encrypting: false) { context in
+            box.withUnsafeBufferPointer { box in
+                additional.withUnsafeBufferPointer { additional in
+                    content.withUnsafeMutableBufferPointer { content in
+                        // Safe because `content` has room for `count` bytes behind `start`, and
+                        // the tag is sixteen bytes that outlive the calls.
+                        guard let base = content.baseAddress else { return count == 0 }
+                        var written: Int32 = 0
+                        var rest = [UInt8](repeating: 0, count: AES256GCM.tagByteCount)
+                        return EVP_DecryptUpdate(
+                            context, nil, &written, additional.baseAddress,
+                            Int32(additional.count)) == 1
+                            && EVP_DecryptUpdate(
+                                context, base + start, &written, box.baseAddress, Int32(count))
+                                == 1
+                            && EVP_CIPHER_CTX_ctrl(
+                                context, EVP_CTRL_AEAD_SET_TAG, Int32(tag.count), &tag) == 1
+                            && EVP_DecryptFinal_ex(context, &rest, &written) == 1
+                    }
+                }
+            }
+        }
+        if !isAuthentic { content.removeLast(count) }
+        return isAuthentic
+    }
+
+    private func withContext(
+        _ nonce: Span<UInt8>, encrypting: Bool, _ body: (OpaquePointer) -> Bool
+    ) -> Bool {
+        if nonce.count != AES256GCM.nonceByteCount { bug("a nonce of \(nonce.count) bytes") }
+        // Safe because the context is checked here, used in this call only and freed at its end.
+        guard let context = EVP_CIPHER_CTX_new() else { bug("libcrypto has no memory") }
+        defer { EVP_CIPHER_CTX_free(context) }
+        let isReady = key.withBytes { key in
+            key.withUnsafeBufferPointer { key in
+                nonce.withUnsafeBufferPointer { nonce in
+                    // Safe because key and nonce have the lengths that the cipher reads.
+                    EVP_CipherInit_ex(
+                        context, EVP_aes_256_gcm(), nil, key.baseAddress, nonce.baseAddress,
+                        encrypting ? 1 : 0) == 1
+                }
+            }
+        }
+        if !isReady { bug("libcrypto has no AES-256-GCM") }
+        return body(context)
+    }
+}
+
 /// Bytes that nobody can guess.
 public enum RandomBytes {
     /// As many random bytes as asked for, from libcrypto's generator.

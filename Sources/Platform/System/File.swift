@@ -205,6 +205,12 @@ public final class File: Sendable {
         return result
     }
 
+    /// Where bytes begin that were written, at or behind `offset`; nil when only a hole is left.
+    public func nextData(from offset: Int) -> Int? {
+        let result = sealtail_next_data(descriptor, Int64(offset))
+        return result < 0 ? nil : Int(result)
+    }
+
     // MARK: Writing
 
     /// Writes all the bytes at `offset`, however many calls it takes.

@@ -25,6 +25,11 @@ public enum FileSystem {
         access(path, F_OK) == 0
     }
 
+    /// True when this process may read the file or list the folder, as access(2) sees it.
+    public static func isReadable(_ path: String) -> Bool {
+        access(path, R_OK) == 0
+    }
+
     /// The names in a folder, sorted, without `.` and `..`.
     public static func names(in folder: String) throws(SystemError) -> [String] {
         // Safe because the stream is closed once, at the end, and each entry is copied at once.
@@ -139,6 +144,12 @@ public enum FileSystem {
     public static func matches(name: String, pattern: String) -> Bool {
         // Safe because both texts outlive the call.
         sealtail_matches(pattern, name) != 0
+    }
+
+    /// False for file systems of other machines or programs, as NFS: inotify(7) sees nothing of
+    /// what those do.
+    public static func reportsChanges(_ path: String) -> Bool {
+        sealtail_reports_changes(path) != 0
     }
 
     /// Bytes that this process may still write on the file system that holds `path`.

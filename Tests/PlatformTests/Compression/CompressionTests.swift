@@ -88,4 +88,82 @@ import Testing
         encoder.compress(bytes.span, into: &again)
         #expect(again == packed)
     }
+
+    // MARK: Streams
+
+    private static func pack(_ bytes: [UInt8], _ format: Decompressor.Format) -> [UInt8] {
+        var packed = [UInt8]()
+        switch format {
+        case .gzip: GzipEncoder().compress(bytes.span, into: &packed)
+        case .zstd: ZstdEncoder().compress(bytes.span, into: &packed)
+        }
+        return packed
+    }
+
+    /// Unpacks in pieces of the input and of the output.
+    private static func unpack(
+        _ packed: [UInt8], _ format: Decompressor.Format, piece: Int, room: Int
+    ) throws -> (bytes: [UInt8], isWhole: Bool) {
+        let decompressor = Decompressor(format)
+        var output = [UInt8]()
+        var start = 0
+        var stop = 0
+        var isWhole = false
+        while true {
+            let before = output.count
+            let block = Array(packed[..<stop])
+            let step = try decompressor.decompress(
+                block.span, from: start, room: room, into: &output)
+            #expect(output.count - before <= room)
+            start += step.readCount
+            isWhole = step.isFrameEnd
+            if isWhole, start == packed.count { break }
+            if step.readCount == 0, output.count == before, !isWhole {
+                if stop == packed.count { break }
+                stop = min(packed.count, stop + piece)
+            }
+        }
+        return (output, isWhole)
+    }
+
+    @Test(arguments: Decompressor.Format.allCases, [1, 7, 4096])
+    func aStreamIsReadInPiecesOfAnySize(format: Decompressor.Format, piece: Int) throws {
+        for bytes in [[], [UInt8](repeating: 65, count: 9000), Self.noise(3000, seed: 5)] {
+            let packed = Self.pack(bytes, format)
+            #expect(Decompressor.Format(head: packed.span) == format)
+            let result = try Self.unpack(packed, format, piece: piece, room: 512)
+            #expect(result.bytes == bytes)
+            #expect(result.isWhole)
+        }
+    }
+
+    @Test(arguments: Decompressor.Format.allCases)
+    func aStreamOfSeveralFramesIsOne(format: Decompressor.Format) throws {
+        let packed = Self.pack([1, 2, 3], format) + Self.pack([4, 5], format)
+        let result = try Self.unpack(packed, format, piece: 3, room: 100)
+        #expect(result.bytes == [1, 2, 3, 4, 5])
+    }
+
+    @Test(arguments: Decompressor.Format.allCases)
+    func aCutStreamGivesWhatIsThereAndNoEnd(format: Decompressor.Format) throws {
+        let bytes = Self.noise(5000, seed: 9)
+        let packed = Self.pack(bytes, format)
+        let cut = Array(packed[..<(packed.count / 2)])
+        let result = try Self.unpack(cut, format, piece: 64, room: 512)
+        #expect(!result.isWhole)
+        #expect(bytes.starts(with: result.bytes))
+    }
+
+    @Test(arguments: Decompressor.Format.allCases)
+    func mutationOfAStreamNeverTrapsNorInventsAWholeOne(format: Decompressor.Format) {
+        let bytes = Self.noise(400, seed: 11) + [UInt8](repeating: 66, count: 400)
+        let packed = Self.pack(bytes, format)
+        for place in packed.indices {
+            var damaged = packed
+            damaged[place] ^= 1 << UInt8(place % 8)
+            let result = try? Self.unpack(damaged, format, piece: 4096, room: 1024)
+            // A changed header may say something else about the same content.
+            if let result, result.isWhole, format == .gzip { #expect(result.bytes == bytes) }
+        }
+    }
 }
