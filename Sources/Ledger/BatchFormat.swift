@@ -46,6 +46,11 @@ enum BatchFormat {
         start = FrameSections.begin(.positions, in: &output)
         PositionFormat.append(batch.positions, to: &output)
         FrameSections.end(start, in: &output)
+        if !batch.forgotten.isEmpty {
+            start = FrameSections.begin(.forgotten, in: &output)
+            PositionFormat.append(forgotten: batch.forgotten, to: &output)
+            FrameSections.end(start, in: &output)
+        }
         start = FrameSections.begin(.head, in: &output)
         output.append(batch.head)
         FrameSections.end(start, in: &output)
@@ -76,16 +81,12 @@ enum BatchFormat {
     /// Writes the header in front of what `encode` wrote.
     static func finish(
         _ output: inout ByteWriter, codec: FrameCodec, segment: UInt64, streamID: UInt64,
-        first: UInt64, count: Int
+        first: UInt64, count: Int, number: UInt64 = 0, cipher: SegmentCipher? = nil
     ) {
-        let checksum = output.withBytes { bytes in
-            CRC32C.checksum(bytes.extracting(FrameHeader.byteCount..<bytes.count))
-        }
         let header = FrameHeader(
-            type: .batch, codec: codec.rawValue,
-            payloadByteCount: output.count - FrameHeader.byteCount, payloadChecksum: checksum,
-            segment: segment, streamID: streamID, first: first, count: count)
-        header.write(to: &output, at: 0)
+            type: .batch, codec: codec.rawValue, payloadByteCount: 0, payloadChecksum: 0,
+            segment: segment, streamID: streamID, first: first, count: count, number: number)
+        header.finish(&output, cipher: cipher)
     }
 
     /// Why a batch cannot be written; nil when it can.
@@ -93,9 +94,9 @@ enum BatchFormat {
     /// A frame that a reader would refuse must not be committed.
     static func objection(to batch: borrowing SealedBatch, expecting next: UInt64?) -> String? {
         guard batch.events.count <= FrameLimit.eventCountLimit else { return "too many events" }
-        guard batch.positions.count <= FrameLimit.positionCountLimit else {
-            return "too many positions"
-        }
+        guard batch.positions.count <= FrameLimit.positionCountLimit,
+            batch.forgotten.count <= FrameLimit.positionCountLimit
+        else { return "too many positions" }
         guard batch.stream.utf8.count <= FrameLimit.streamByteLimit else {
             return "the stream's name is too long"
         }
@@ -142,9 +143,17 @@ enum BatchFormat {
 
     /// Reads the payload of a batch frame.
     static func decode(
-        _ header: FrameHeader, payload: borrowing [UInt8], _ part: Part = .whole
+        _ header: FrameHeader, payload: borrowing [UInt8], _ part: Part = .whole,
+        keys: EncryptionKeyRing? = nil
     ) throws(FrameProblem) -> SealedBatch {
         try header.requireReadable()
+        if header.keyID == 0 { return try decode(header, clear: payload, part) }
+        return try decode(header, clear: try header.decrypt(payload.span, keys), part)
+    }
+
+    private static func decode(
+        _ header: FrameHeader, clear payload: borrowing [UInt8], _ part: Part
+    ) throws(FrameProblem) -> SealedBatch {
         let bytes = payload.span
         let sections = try FrameSections(bytes, 0..<bytes.count)
         var reader = ByteReader(try sections.require(.stream))
@@ -166,13 +175,18 @@ enum BatchFormat {
             bodies = try self.bodies(
                 header, payload, try sections.require(.bodies), byteCount: events.last?.end ?? 0)
         }
-        return SealedBatch(
+        var batch = SealedBatch(
             stream: stream, keyID: keyID, sinks: sinks, bodies: bodies, events: events,
             groups: groups, positions: positions, head: head)
+        if let range = sections.find(.forgotten) {
+            batch.forgotten = try PositionFormat.readForgotten(payload, range)
+        }
+        return batch
     }
 
     /// The sinks of a frame of which only the beginning is there; nil when they are not in it.
     static func peekSinks(_ bytes: Span<UInt8>) -> [String]? {
+        guard bytes.count >= FrameHeader.byteCount else { return nil }
         var reader = ByteReader(FrameHeader.byteCount..<bytes.count)
         while let tag: UInt8 = try? reader.number(bytes) {
             guard (try? reader.take(3)) != nil, let length: UInt32 = try? reader.number(bytes),

@@ -7,9 +7,10 @@ import Platform
 //     │ A, write 8 │ A, write 9 │ B, write 4 │ B, write 3 │ …      512 bytes each
 //     └────────────┴────────────┴────────────┴────────────┴────
 //
-// A write that a crash tears costs only the slot it was made to; the other one holds the place of
-// a moment before, and events are then sent twice, never left out. The bytes are fixed by
-// docs/formats/frame.md §8.
+// A slot is written at each move, so that the death of the process costs nothing, and synchronised
+// at most once a second. Until then only this slot is written again; the other one keeps the last
+// place that is safe. So a write that a power cut tears costs only the moves of that second, and
+// events are then sent twice, never left out. The bytes are fixed by docs/formats/frame.md §8.
 
 /// One slot: a sink, its place and its totals.
 struct CursorSlot: Equatable {
@@ -88,8 +89,13 @@ struct CursorSlot: Equatable {
 }
 
 extension SinkTotals {
+    private static let sumCount = 6
+
     /// The totals in the order of the file.
-    var stored: [UInt64] { [offered, delivered, rejected, filtered, evicted] + others }
+    var stored: [UInt64] {
+        [offered, delivered, rejected, filtered, evicted, 0]
+            + epochs.flatMap { [$0.number, $0.rejected, $0.lost] }
+    }
 
     /// Reads totals in the order of the file; those that are missing are zero.
     init(stored: [UInt64]) {
@@ -97,7 +103,12 @@ extension SinkTotals {
         self.init(
             offered: total(0), delivered: total(1), rejected: total(2), filtered: total(3),
             evicted: total(4))
-        others = Array(stored.dropFirst(5))
+        let ends = stride(from: SinkTotals.sumCount + 3, through: stored.count, by: 3)
+        for end in ends {
+            add(
+                EpochTotals(
+                    number: stored[end - 3], rejected: stored[end - 2], lost: stored[end - 1]))
+        }
     }
 }
 
@@ -118,11 +129,21 @@ struct CursorFile {
 
     private let file: any LedgerFile
     private(set) var entries: [Entry]
+    // By entry the number of the last slot that is safe; absent when none is.
+    private var durable: [Int: UInt64] = [:]
+    // After a failed synchronisation the kernel may have forgotten what it was to write.
+    private var mustRewrite = false
 
     /// Takes over an open file that has been read.
-    init(file: any LedgerFile, entries: [Entry]) {
+    ///
+    /// - Parameter isDurable: false when what was read may only be in memory.
+    init(file: any LedgerFile, entries: [Entry], isDurable: Bool = true) {
         self.file = file
         self.entries = entries
+        mustRewrite = !isDurable
+        for case (let index, .slot(let slot)) in entries.enumerated() {
+            durable[index] = isDurable ? slot.writeNumber : slot.writeNumber &- 1
+        }
     }
 
     /// Reads all entries from the bytes of the file, however many there are.
@@ -154,39 +175,85 @@ struct CursorFile {
         }
     }
 
-    /// Writes cursors and returns when they are durable.
+    /// True when something was written that a power cut may take back.
+    var needsSynchronization: Bool {
+        for case (let index, .slot(let slot)) in entries.enumerated()
+        where durable[index] != slot.writeNumber { return true }
+        return false
+    }
+
+    /// Writes cursors, so that they survive the process but not a power cut.
     ///
-    /// After an error the slots written last before still count, and the same slots are tried
-    /// again by the next call.
+    /// Of the two slots of a sink it leaves the one alone that was synchronised last. After an
+    /// error that one still counts, and the next call writes to the same slots again.
     mutating func write(
         _ cursors: [(sink: String, cursor: SinkCursor)], now: Timestamp, keeping: Set<String>
     ) throws(LedgerError) {
-        var changed: [(entry: Int, slot: CursorSlot)] = []
+        var taken: Set<Int> = []
         for (sink, cursor) in cursors {
-            let taken = Set(changed.map(\.entry))
             guard let entry = place(of: sink, keeping: keeping, taken: taken) else {
                 throw .refused(reason: "more than \(CursorFile.entryCountLimit) sinks")
             }
-            var number: UInt64 = 1
-            if case .slot(let old) = entries[entry] { number = old.writeNumber &+ 1 }
-            changed.append(
-                (entry, CursorSlot(sink: sink, writeNumber: number, cursor: cursor, written: now)))
-        }
-        do {
-            for (entry, slot) in changed {
-                var output = ByteWriter(capacity: CursorSlot.byteCount)
-                slot.append(to: &output)
-                let offset =
-                    entry * CursorFile.entryByteCount
-                    + Int(slot.writeNumber & 1) * CursorSlot.byteCount
-                let bytes = output.makeArray()
-                try file.write(bytes.span, at: offset)
+            taken.insert(entry)
+            let slot = CursorSlot(
+                sink: sink, writeNumber: nextNumber(entry), cursor: cursor, written: now)
+            do {
+                try write(slot, entry)
+            } catch {
+                throw .system(error)
             }
+            entries[entry] = .slot(slot)
+        }
+    }
+
+    /// Returns when all that was written is safe against power loss.
+    mutating func synchronize() throws(LedgerError) {
+        do {
+            if mustRewrite {
+                for case (let index, .slot(var slot)) in entries.enumerated()
+                where durable[index] != slot.writeNumber {
+                    slot.writeNumber = nextNumber(index)
+                    try write(slot, index)
+                    entries[index] = .slot(slot)
+                }
+            }
+            mustRewrite = true
             try file.synchronizeData()
+            mustRewrite = false
         } catch {
             throw .system(error)
         }
-        for (entry, slot) in changed { entries[entry] = .slot(slot) }
+        for case (let index, .slot(let slot)) in entries.enumerated() {
+            durable[index] = slot.writeNumber
+        }
+    }
+
+    /// The number of the next write, which says which slot it goes to.
+    private func nextNumber(_ entry: Int) -> UInt64 {
+        guard case .slot(let slot) = entries[entry] else { return 1 }
+        return slot.writeNumber &+ (durable[entry] == slot.writeNumber ? 1 : 2)
+    }
+
+    private func write(_ slot: CursorSlot, _ entry: Int) throws(SystemError) {
+        var output = ByteWriter(capacity: CursorSlot.byteCount)
+        slot.append(to: &output)
+        let offset =
+            entry * CursorFile.entryByteCount + Int(slot.writeNumber & 1) * CursorSlot.byteCount
+        try output.withBytes { bytes throws(SystemError) in try file.write(bytes, at: offset) }
+    }
+
+    /// Empties the entries that nobody can read, when all sinks have a durable one.
+    mutating func clearDamaged() throws(LedgerError) {
+        let zeros = [UInt8](repeating: 0, count: CursorFile.entryByteCount)
+        for index in entries.indices where entries[index] == .damaged {
+            do {
+                try file.write(zeros.span, at: index * CursorFile.entryByteCount)
+                try file.synchronizeData()
+            } catch {
+                throw .system(error)
+            }
+            entries[index] = .empty
+        }
     }
 
     // Its own entry, else a free one, else that of the sink gone longest.

@@ -58,14 +58,16 @@ public struct CursorTracker: Sendable {
     /// A ticket came to its end: so many of its events were delivered, so many rejected.
     ///
     /// Answers with the new cursor when it moved. An unknown ticket changes nothing.
+    ///
+    /// - Parameter epochs: to which epochs the rejected ones belong.
     public mutating func settle(
-        _ ticket: UInt64, delivered: Int, rejected: Int = 0
+        _ ticket: UInt64, delivered: Int, rejected: Int = 0, epochs: [EpochTotals] = []
     ) -> SinkCursor? {
         guard let run = runOfTicket.removeValue(forKey: ticket) else { return nil }
         let index = run - firstRun
         runs[index].open.remove(ticket)
         runs[index].totals += SinkTotals(
-            delivered: UInt64(delivered), rejected: UInt64(rejected))
+            delivered: UInt64(delivered), rejected: UInt64(rejected), epochs: epochs)
         return advance()
     }
 
@@ -73,7 +75,8 @@ public struct CursorTracker: Sendable {
     ///
     /// What was settled of it already is counted now. Without others it is like `settle`.
     public mutating func replace(
-        _ ticket: UInt64, by others: [UInt64], delivered: Int = 0, rejected: Int = 0
+        _ ticket: UInt64, by others: [UInt64], delivered: Int = 0, rejected: Int = 0,
+        epochs: [EpochTotals] = []
     ) -> SinkCursor? {
         guard let run = runOfTicket[ticket] else { return nil }
         for other in others where other != ticket {
@@ -82,14 +85,17 @@ public struct CursorTracker: Sendable {
         }
         if others.contains(ticket) {
             runs[run - firstRun].totals += SinkTotals(
-                delivered: UInt64(delivered), rejected: UInt64(rejected))
+                delivered: UInt64(delivered), rejected: UInt64(rejected), epochs: epochs)
             return nil
         }
-        return settle(ticket, delivered: delivered, rejected: rejected)
+        return settle(ticket, delivered: delivered, rejected: rejected, epochs: epochs)
     }
 
     /// How many tickets are in flight.
     public var ticketCount: Int { runOfTicket.count }
+
+    /// How many runs were begun that the cursor has not passed.
+    public var runCount: Int { runs.count }
 
     private mutating func append(_ run: Run) {
         precondition(run.end >= end)

@@ -20,7 +20,8 @@ import Platform
 // good checksum is never used. The magic begins with a byte that UTF-8 never holds, so a body
 // cannot pretend to be a frame. The segment's number is in each frame, so blocks that the disk
 // mixed up do not pass. Zeros are the end because the file system answers zeros for room that was
-// allocated and not written, and because a page that was lost reads as zeros too.
+// allocated and not written, and because a page that was lost reads as zeros too. Checksums are
+// over what lies on disk, so that damage is found, and told from a missing key, without any key.
 //
 // Everything here is a function from bytes to values or back. Bytes from disk are not trusted:
 // each count is compared with what is there before it is used, and what does not fit is thrown as
@@ -42,6 +43,8 @@ public struct FrameType: RawRepresentable, Hashable, Sendable {
     public static let batch = FrameType(rawValue: 2)
     /// Reserved for an index behind the last batch; readers skip it.
     public static let footer = FrameType(rawValue: 3)
+    /// What a repair puts over a damaged range; readers skip it.
+    public static let gap = FrameType(rawValue: 4)
 }
 
 /// How the bodies of a frame are stored.
@@ -76,6 +79,8 @@ enum FrameProblem: Error, Equatable {
     case damaged(String)
     /// They are whole, but written by a version that knows more.
     case unsupported(String)
+    /// They are whole, but nobody has given the key with this id.
+    case locked(UInt32)
 }
 
 /// The first 64 bytes of a frame.
@@ -94,6 +99,8 @@ struct FrameHeader: Equatable, Sendable {
     var first: UInt64
     var count: Int
     var keyID: UInt32 = 0
+    /// The number of the frame in its segment; 0 while the key id is 0.
+    var number: UInt64 = 0
 
     /// What 64 bytes turned out to be.
     enum Reading: Equatable {
@@ -126,6 +133,7 @@ struct FrameHeader: Equatable, Sendable {
         let first: UInt64 = reader.unchecked(bytes)
         let count: UInt32 = reader.unchecked(bytes)
         let keyID: UInt32 = reader.unchecked(bytes)
+        let number: UInt64 = reader.unchecked(bytes)
         guard Int(length) <= FrameLimit.payloadByteLimit,
             Int(count) <= FrameLimit.eventCountLimit
         else { return .nothing }
@@ -133,7 +141,7 @@ struct FrameHeader: Equatable, Sendable {
             FrameHeader(
                 type: FrameType(rawValue: type), codec: codec, payloadByteCount: Int(length),
                 payloadChecksum: payloadChecksum, segment: segment, streamID: streamID,
-                first: first, count: Int(count), keyID: keyID))
+                first: first, count: Int(count), keyID: keyID, number: number))
     }
 
     /// Writes the header over the 64 bytes that `reserve(in:)` left.
@@ -150,7 +158,7 @@ struct FrameHeader: Equatable, Sendable {
         output.overwrite(littleEndian: first, at: offset + 32)
         output.overwrite(littleEndian: UInt32(count), at: offset + 40)
         output.overwrite(littleEndian: keyID, at: offset + 44)
-        output.overwrite(littleEndian: UInt64(0), at: offset + 48)
+        output.overwrite(littleEndian: number, at: offset + 48)
         output.overwrite(littleEndian: UInt32(0), at: offset + 56)
         let checksum = output.withBytes { bytes in
             CRC32C.checksum(bytes.extracting(offset..<offset + FrameHeader.checksumOffset))

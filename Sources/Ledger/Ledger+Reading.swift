@@ -7,7 +7,16 @@ extension Ledger {
     ///
     /// Damaged ranges on the way are set aside and skipped. Throws when a frame was written by a
     /// later version, or when the disk refuses to read; the same call may work later.
+    ///
+    /// A place that the disk refuses to read is an error for `unreadablePatience`, and damage
+    /// from then on.
     public func read(from place: LedgerPlace) throws(LedgerError) -> LedgerFrame? {
+        try read(from: place, .whole)
+    }
+
+    func read(
+        from place: LedgerPlace, _ part: BatchFormat.Part
+    ) throws(LedgerError) -> LedgerFrame? {
         var place = place
         while true {
             var asked = place
@@ -23,7 +32,7 @@ extension Ledger {
                 return nil
             case .frame(let frame): found = frame
             case .file(let entry, let limit):
-                found = try step(&place, in: entry, limit: limit)
+                found = try step(&place, in: entry, limit: limit, part)
             }
             guard let frame = found else { continue }
             // A frame without events, or with all of them passed, has nothing for a reader.
@@ -43,62 +52,6 @@ extension Ledger {
         } ?? false
     }
 
-    /// How many events that may go to a sink stand at or behind a place.
-    ///
-    /// Looks at the beginning of each frame only, so it is quick, and counts events of a frame
-    /// that later turns out to be damaged; `takeDamage` tells how many those were.
-    public func countEvents(
-        behind place: LedgerPlace, sink: String
-    ) throws(LedgerError) -> UInt64 {
-        var place = place
-        var count: UInt64 = 0
-        while true {
-            var asked = place
-            let lookup = state.withLock { $0.find(&asked) }
-            place = asked
-            if case .end = lookup { return count }
-            if case .file(let entry, let limit) = lookup,
-                let next = try peek(place, entry, limit, sink, &count)
-            {
-                place = next
-                continue
-            }
-            guard let frame = try read(from: place) else { return count }
-            if frame.batch.sinks.contains(sink) {
-                count += UInt64(frame.batch.events.count) - UInt64(frame.place.index)
-            }
-            place = frame.next
-        }
-    }
-
-    /// Counts one frame by its header and the sinks at the beginning of its payload; nil when
-    /// these are not there, so that the frame must be read.
-    private func peek(
-        _ place: LedgerPlace, _ entry: SegmentEntry, _ limit: Int?, _ sink: String,
-        _ count: inout UInt64
-    ) throws(LedgerError) -> LedgerPlace? {
-        guard let reader = try open(entry.number) else { return nil }
-        let offset = Int(clamping: place.offset)
-        var bytes = [UInt8]()
-        do {
-            _ = try reader.file.append(to: &bytes, count: Ledger.peekByteCount, at: offset)
-        } catch {
-            throw .system(error)
-        }
-        guard case .header(let header) = FrameHeader.read(bytes.span, at: 0),
-            header.segment == entry.number, offset + header.frameByteCount <= limit ?? .max
-        else { return nil }
-        let next = LedgerPlace(
-            segment: entry.number, offset: UInt64(offset + header.frameByteCount))
-        guard header.type == .batch, header.count > Int(place.index) else { return next }
-        guard let sinks = BatchFormat.peekSinks(bytes.span) else { return nil }
-        if sinks.contains(sink) { count += UInt64(header.count) - UInt64(place.index) }
-        return next
-    }
-
-    // Header, stream and sinks at their longest.
-    private static let peekByteCount = 8192
-
     // So that nobody is woken again and again for a frame that turned out to be unreadable.
     private func forgetNewest(from place: LedgerPlace, committed: UInt64) {
         state.withLock { state in
@@ -108,75 +61,117 @@ extension Ledger {
 
     /// Looks at one place of a segment's file and moves on; answers with a frame if there is one.
     private func step(
-        _ place: inout LedgerPlace, in entry: SegmentEntry, limit: Int?
+        _ place: inout LedgerPlace, in entry: SegmentEntry, limit: Int?, _ part: BatchFormat.Part
     ) throws(LedgerError) -> LedgerFrame? {
         guard let reader = try open(entry.number) else {
-            state.withLock { $0.forget(entry.number) }
+            reportMissing(entry.number)
             return nil
         }
         let offset = Int(clamping: place.offset)
-        let path = folder + "/" + SegmentName.name(of: entry.number)
-        do {
+        let (step, end) = try look(at: place, reader, limit)
+        switch step {
+        case .end:
+            if limit == nil {
+                leave(entry.number, end: offset, &place)
+            } else {
+                // Something was committed here, so these zeros are no end.
+                report(offset..<end, nil, reader, isTail: false)
+                place = LedgerPlace(segment: entry.number, offset: UInt64(end))
+            }
+        case .tail(let range, let header):
+            report(range, header, reader, isTail: limit == nil)
+            if limit == nil {
+                leave(entry.number, end: offset, &place)
+            } else {
+                place = LedgerPlace(segment: entry.number, offset: UInt64(end))
+            }
+        case .damage(let range, let header):
+            report(range, header, reader, isTail: false)
+            place = LedgerPlace(segment: entry.number, offset: UInt64(range.upperBound))
+        case .otherVersion(let version):
+            throw .unsupported(
+                path: folder + "/" + SegmentName.name(of: entry.number), offset: offset,
+                reason: "the format has the version \(version)")
+        case .frame(let header, let payload):
+            let next = offset + header.frameByteCount
+            let start = place
+            place = LedgerPlace(segment: entry.number, offset: UInt64(next))
+            guard header.type == .batch else { return nil }
+            if limit == nil, isGhost(header, next, end, reader) {
+                leave(entry.number, end: offset, &place)
+                return nil
+            }
+            let frame = try decode(header, payload, part, at: start, next: next, reader)
+            buffers.give(payload)
+            return frame
+        }
+        return nil
+    }
+
+    /// What lies at a place, and where the segment ends.
+    private func look(
+        at place: LedgerPlace, _ reader: SegmentReader, _ limit: Int?
+    ) throws(LedgerError) -> (step: SegmentReader.Step, end: Int) {
+        var reader = reader
+        do throws(SystemError) {
             var end = limit ?? 0
             if limit == nil { end = try reader.file.measure().byteCount }
-            switch try reader.step(at: offset, limit: end) {
-            case .end:
-                if limit == nil {
-                    leave(entry.number, end: offset, &place)
-                } else {
-                    // Something was committed here, so these zeros are no end.
-                    report(offset..<end, nil, reader, isTail: false)
-                    place = LedgerPlace(segment: entry.number, offset: UInt64(end))
-                }
-            case .tail(let range, let header):
-                report(range, header, reader, isTail: limit == nil)
-                if limit == nil {
-                    leave(entry.number, end: offset, &place)
-                } else {
-                    place = LedgerPlace(segment: entry.number, offset: UInt64(end))
-                }
-            case .damage(let range, let header):
-                report(range, header, reader, isTail: false)
-                place = LedgerPlace(segment: entry.number, offset: UInt64(range.upperBound))
-            case .otherVersion(let version):
-                throw LedgerError.unsupported(
-                    path: path, offset: offset, reason: "the format has the version \(version)")
-            case .frame(let header, let payload):
-                let next = offset + header.frameByteCount
-                defer {
-                    place = LedgerPlace(segment: entry.number, offset: UInt64(next))
-                }
-                guard header.type == .batch else { return nil }
-                let frame = try decode(header, payload, at: place, next: next, reader)
-                buffers.give(payload)
-                return frame
+            let offset = Int(clamping: place.offset)
+            do throws(SystemError) {
+                return (try reader.step(at: offset, limit: end), end)
+            } catch {
+                guard error.isUnreadable, isGivenUp(place) else { throw error }
+                reader.isTolerant = true
+                return (try reader.step(at: offset, limit: end), end)
             }
-            return nil
-        } catch let error as SystemError {
-            throw .system(error)
-        } catch let error as LedgerError {
-            throw error
         } catch {
-            bug("an error of another kind: \(error)")
+            throw .system(error)
         }
     }
 
+    /// True when the disk has refused to read this place for a while.
+    private func isGivenUp(_ place: LedgerPlace) -> Bool {
+        let now = time.monotonic()
+        return state.withLock { state in
+            let place = place.at(index: 0)
+            if let since = state.unreadable[place] {
+                return now.duration(since: since) >= LedgerConfiguration.unreadablePatience
+            }
+            if state.unreadable.count >= LedgerState.unreadableLimit { state.unreadable = [:] }
+            state.unreadable[place] = now
+            return false
+        }
+    }
+
+    // A failed write can leave a frame at the end of a segment that is committed again later.
+    private func isGhost(
+        _ header: FrameHeader, _ next: Int, _ end: Int, _ reader: SegmentReader
+    ) -> Bool {
+        if let bytes = try? reader.read(FrameHeader.byteCount, at: next).bytes, next < end,
+            case .header = FrameHeader.read(bytes.span, at: 0)
+        {
+            return false
+        }
+        return probe.isGhost(header, of: reader.number)
+    }
+
     private func decode(
-        _ header: FrameHeader, _ payload: [UInt8], at place: LedgerPlace, next: Int,
-        _ reader: SegmentReader
+        _ header: FrameHeader, _ payload: [UInt8], _ part: BatchFormat.Part,
+        at place: LedgerPlace, next: Int, _ reader: SegmentReader
     ) throws(LedgerError) -> LedgerFrame? {
+        let offset = Int(clamping: place.offset)
         do {
-            let batch = try BatchFormat.decode(header, payload: payload)
+            let batch = try BatchFormat.decode(
+                header, payload: payload, part, keys: configuration.encryption)
             return LedgerFrame(
                 place: place, next: LedgerPlace(segment: place.segment, offset: UInt64(next)),
                 batch: batch)
         } catch {
-            let offset = Int(clamping: place.offset)
+            let path = folder + "/" + SegmentName.name(of: reader.number)
             switch error {
             case .unsupported(let reason):
-                throw .unsupported(
-                    path: folder + "/" + SegmentName.name(of: reader.number), offset: offset,
-                    reason: reason)
+                throw .unsupported(path: path, offset: offset, reason: reason)
+            case .locked(let keyID): throw .keyMissing(path: path, keyID: keyID)
             case .damaged:
                 report(offset..<next, header, reader, isTail: false)
                 return nil
@@ -194,7 +189,7 @@ extension Ledger {
     }
 
     /// Opens a segment; nil when its file is gone.
-    private func open(_ number: UInt64) throws(LedgerError) -> SegmentReader? {
+    func open(_ number: UInt64) throws(LedgerError) -> SegmentReader? {
         if let file = state.withLock({ $0.handles[number] }) {
             return SegmentReader(file: file, number: number, buffers: buffers)
         }
@@ -209,6 +204,14 @@ extension Ledger {
         }
     }
 
+    // MARK: Damage
+
+    private var probe: SequenceProbe {
+        SequenceProbe(
+            folder: folder, storage: storage,
+            segments: state.withLock { $0.segments.map(\.number) })
+    }
+
     private func report(
         _ range: Range<Int>, _ header: FrameHeader?, _ reader: SegmentReader, isTail: Bool
     ) {
@@ -216,12 +219,27 @@ extension Ledger {
             state.damage.insert(segment: reader.number, offset: range.lowerBound)
         }
         guard isUnknown else { return }
-        let copy = quarantine.keep(range, of: reader)
-        let damage = LedgerDamage(range, header, segment: reader.number, isTail: isTail, copy)
+        add(
+            probe.describe(
+                range, header, reader, isTail: isTail, quarantine.keep(range, of: reader)))
+    }
+
+    /// Leaves out a segment whose file somebody else removed.
+    private func reportMissing(_ number: UInt64) {
+        let isKnown = state.withLock { state in
+            state.going.contains(number) || state.index(of: number) == nil
+        }
+        let damage =
+            isKnown ? nil : probe.describe(missing: number) { quarantine.note(missing: number) }
+        state.withLock { $0.forget(number) }
+        if let damage { add(damage) }
+    }
+
+    private func add(_ damage: LedgerDamage) {
         state.withLock { state in
             state.damage.append(damage)
             state.statistics.damagedFrameCount += 1
-            state.statistics.damagedByteCount += UInt64(range.count)
+            state.statistics.damagedByteCount += UInt64(damage.byteCount)
         }
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
 import Platform
-import Synchronization
 
 /// The disk buffer and the local audit trail in one: an append-only log of sealed batches.
 ///
@@ -19,10 +18,10 @@ public final class Ledger: Sendable {
     let quarantine: Quarantine
     let buffers = PayloadBuffers()
     // Three locks, taken in this order and never the other way round.
-    let writer: Mutex<LedgerWriter>
-    let cursorFile: Mutex<CursorFile>
+    let writer: Monitor<LedgerWriter>
+    let cursorFile: Monitor<CursorFile>
     let state: Monitor<LedgerState>
-    private let hooks = Mutex<[@Sendable () -> Void]>([])
+    private let hooks = Monitor<[@Sendable () -> Void]>([])
     // Held as long as the ledger lives.
     private let lock: FileLock?
 
@@ -38,8 +37,8 @@ public final class Ledger: Sendable {
         self.time = time
         self.lock = lock
         self.quarantine = quarantine
-        self.writer = Mutex(writer)
-        self.cursorFile = Mutex(cursorFile)
+        self.writer = Monitor(writer)
+        self.cursorFile = Monitor(cursorFile)
         self.state = Monitor(state)
     }
 
@@ -57,8 +56,13 @@ public final class Ledger: Sendable {
         _ batch: borrowing SealedBatch, usingReserve: Bool = false
     ) throws(LedgerError) {
         let batch = copy batch
-        try writer.withLock { writer throws(LedgerError) in
-            try append(batch, usingReserve: usingReserve, &writer)
+        do throws(LedgerError) {
+            try writer.withLock { writer throws(LedgerError) in
+                try append(batch, usingReserve: usingReserve, &writer)
+            }
+        } catch {
+            if error.isNoRoom { state.withLock { $0.statistics.isFull = true } }
+            throw error
         }
         for hook in hooks.withLock({ $0 }) { hook() }
     }
@@ -68,12 +72,19 @@ public final class Ledger: Sendable {
     ) throws(LedgerError) {
         if state.withLock({ $0.isClosed }) { throw .closed }
         try writer.encode(batch, configuration: configuration)
-        let byteCount = writer.output.count
+        // Encryption adds to what is there so far.
+        let byteCount =
+            writer.output.count
+            + (configuration.encryption == nil ? 0 : SegmentCipher.overheadByteCount)
+        if writer.active?.isReserve == true, !usingReserve {
+            try replenish(beside: 0, now: time.now())
+            writer.active?.isReserve = false
+        }
         if (writer.active?.room ?? 0) < byteCount {
             try openSegment(for: byteCount, usingReserve: usingReserve, &writer)
         }
         guard let active = writer.active else { bug("no segment to append to") }
-        writer.finish(batch, segment: active.number, codec: configuration.codec)
+        writer.finish(batch, for: active, codec: configuration.codec)
         do {
             try writer.output.withBytes { bytes throws(SystemError) in
                 try active.file.write(bytes, at: active.end)
@@ -87,8 +98,10 @@ public final class Ledger: Sendable {
         let place = LedgerPlace(segment: active.number, offset: UInt64(active.end))
         let next = LedgerPlace(
             segment: active.number, offset: UInt64(active.end + byteCount))
+        let counts = writer.counts
         state.update { state in
             state.committedEnd = active.end + byteCount
+            if state.counts != nil { state.counts = counts }
             state.newestFrame = place
             state.recent.append(LedgerFrame(place: place, next: next, batch: batch))
             state.statistics.committedFrameCount += 1
@@ -101,15 +114,7 @@ public final class Ledger: Sendable {
     private func abandon(_ active: ActiveSegment, _ writer: inout LedgerWriter) {
         writer.active = nil
         // The batch is refused either way; a remainder that stays is read as one frame too many.
-        let isCut = (try? active.file.truncate(to: active.end)) != nil
-        close(active, byteCount: isCut ? active.end : active.byteCount)
-    }
-
-    /// Forgets the positions of inputs or files that are gone for good.
-    ///
-    /// They are left out of the next segment's snapshot; a crash before that brings them back.
-    public func forget(_ positions: [Position]) {
-        writer.withLock { $0.positions.remove(positions) }
+        end(active)
     }
 
     /// Calls `hook` after each commit, on the thread that appended; it must return at once.
@@ -135,6 +140,16 @@ public final class Ledger: Sendable {
         state.withLock { $0.damage.take() }
     }
 
+    /// What was removed undelivered since the last call, so that somebody can put it on the record.
+    ///
+    /// It is in the totals of the cursors already.
+    public func takeEvictions() -> [LedgerEviction] {
+        state.withLock { state in
+            defer { state.evictions = [] }
+            return state.evictions
+        }
+    }
+
     /// Writes the cursors, gives back the room behind the last frame and wakes who waits.
     ///
     /// Afterwards nothing can be appended or advanced.
@@ -147,8 +162,7 @@ public final class Ledger: Sendable {
         writer.withLock { writer in
             guard let active = writer.active else { return }
             writer.active = nil
-            let isCut = (try? active.file.truncate(to: active.end)) != nil
-            close(active, byteCount: isCut ? active.end : active.byteCount)
+            end(active)
         }
         try flushCursors()
     }

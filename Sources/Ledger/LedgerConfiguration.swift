@@ -19,10 +19,14 @@ public struct LedgerConfiguration: Sendable, Equatable {
     public var whenFull = FullPolicy.block
     /// The shortest time between two commits.
     public var commitInterval = defaultCommitInterval
+    /// The keys of encryption at rest; nil when new segments are written in clear.
+    public var encryption: EncryptionKeyRing?
     /// How bodies are stored. No key of the configuration sets it.
     public var codec = FrameCodec.zstd
     /// The room of one segment.
     var segmentByteCount = LedgerConfiguration.segmentByteCount
+    /// The most positions of a snapshot.
+    var positionCountLimit = FrameLimit.positionCountLimit
 
     /// `max_size` when it is left out.
     public static let defaultByteLimit = 10 << 30
@@ -42,6 +46,8 @@ public struct LedgerConfiguration: Sendable, Equatable {
     static let segmentCountMinimum = 8
     /// The greatest `retain`.
     public static let retentionLimit = Duration.seconds(3650 * 86_400)
+    /// How long a place that the disk refuses to read is tried again before it counts as damaged.
+    static let unreadablePatience = Duration.seconds(10)
     /// The greatest `sync`.
     public static let commitIntervalLimit = Duration.seconds(10)
 
@@ -61,19 +67,31 @@ public struct LedgerConfiguration: Sendable, Equatable {
             "retain", in: .zero...LedgerConfiguration.retentionLimit,
             default: LedgerConfiguration.defaultRetention)
         whenFull = reader.choice("when_full", default: FullPolicy.block)
-        if whenFull == .dropOldest {
-            reader.problem("when_full", "drop_oldest is not available yet; write block")
-            whenFull = .block
-        }
         commitInterval = reader.duration(
             "sync", in: .zero...LedgerConfiguration.commitIntervalLimit,
             default: LedgerConfiguration.defaultCommitInterval)
-        if reader.keys.contains("encryption") {
-            reader.allow("encryption")
-            reader.problem(
-                "encryption",
-                "encryption is not available yet; remove the key and use an encrypted disk")
-        }
+        encryption = LedgerConfiguration.encryption(&reader)
         reader.finish()
     }
+
+    /// Reads the block `encryption:`, which is all that a look into a ledger needs.
+    public static func encryption(_ reader: inout ConfigurationReader) -> EncryptionKeyRing? {
+        guard var block = reader.child("encryption") else { return nil }
+        let secret = block.secret("key")
+        let current = secret.flatMap { EncryptionKey(text: $0) }
+        if current == nil, secret != nil || block.keys.contains("key") == false {
+            block.problem("key", keyAdvice)
+        }
+        let previous = block.nodes("previous_keys").compactMap { node -> EncryptionKey? in
+            let key = node.scalar.flatMap { EncryptionKey(text: Secret(Array($0.utf8))) }
+            if key == nil { block.problems.add(at: node, keyAdvice) }
+            return key
+        }
+        block.finish()
+        return current.map { EncryptionKeyRing(current: $0, previous: previous) }
+    }
+
+    private static let keyAdvice =
+        "must be 32 bytes as 64 hexadecimal digits or base64; "
+        + "make one with: openssl rand -hex 32"
 }

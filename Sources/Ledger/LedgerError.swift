@@ -17,6 +17,8 @@ public enum LedgerError: Error, Sendable, CustomStringConvertible {
     case locked(path: String)
     /// Others could change the state directory.
     case exposed(path: String, permissions: UInt32)
+    /// A segment that is still needed is encrypted with a key that the configuration lacks.
+    case keyMissing(path: String, keyID: UInt32)
     /// The files were written by a version that knows more than this one.
     case unsupported(path: String, offset: Int, reason: String)
     /// The batch cannot be stored, which is a mistake of the caller.
@@ -33,6 +35,7 @@ public enum LedgerError: Error, Sendable, CustomStringConvertible {
         case .system: "system"
         case .locked: "locked"
         case .exposed: "exposed"
+        case .keyMissing: "key_missing"
         case .unsupported: "unsupported"
         case .refused: "refused"
         case .closed: "closed"
@@ -42,8 +45,26 @@ public enum LedgerError: Error, Sendable, CustomStringConvertible {
     /// True when the same batch may be appended again later.
     public var isTemporary: Bool {
         switch self {
-        case .full, .noSpace, .notCommitted: true
-        case .system, .locked, .exposed, .unsupported, .refused, .closed: false
+        case .full, .noSpace, .notCommitted, .system: true
+        case .locked, .exposed, .keyMissing, .unsupported, .refused, .closed: false
+        }
+    }
+
+    /// True when room is what is missing.
+    var isNoRoom: Bool {
+        switch self {
+        case .full, .noSpace: true
+        default: false
+        }
+    }
+
+    /// What a process that cannot go on without the ledger exits with, as sysexits(3) numbers it.
+    public var exitCode: Int32 {
+        switch self {
+        case .keyMissing: 78
+        case .exposed: 77
+        case .system(let error): error.isPermission ? 77 : 74
+        case .full, .noSpace, .notCommitted, .locked, .unsupported, .refused, .closed: 74
         }
     }
 
@@ -62,6 +83,10 @@ public enum LedgerError: Error, Sendable, CustomStringConvertible {
         case .exposed(let path, let permissions):
             "\(path): others may write here (mode \(String(permissions, radix: 8))); "
                 + "run: chmod go-w \(path)"
+        case .keyMissing(let path, let keyID):
+            "\(path): encrypted with the key \(EncryptionKey.name(of: keyID)), which the "
+                + "configuration does not have; name it in ledger.encryption.key or "
+                + "ledger.encryption.previous_keys"
         case .unsupported(let path, let offset, let reason):
             "\(path): at byte \(offset): \(reason); run the version of sealtail that wrote it, "
                 + "or a newer one"

@@ -18,6 +18,10 @@ public struct SegmentReport: Sendable {
     public internal(set) var eventCount = 0
     /// The streams in it, in order, with the first and the last number of each.
     public internal(set) var streams: [StreamRange] = []
+    /// The key that it is encrypted with; nil when it is in clear.
+    public internal(set) var keyID: UInt32?
+    /// Bytes that a repair has blanked.
+    public internal(set) var gapByteCount = 0
     /// Ranges that are no frames.
     public internal(set) var damage: [LedgerDamage] = []
     /// Frames of types that this version does not know.
@@ -41,8 +45,9 @@ public struct LedgerInspection {
     /// The most sentences about one segment.
     public static let problemLimit = 100
 
-    private let folder: String
-    private let storage: any LedgerStorage
+    let folder: String
+    let storage: any LedgerStorage
+    let keys: EncryptionKeyRing?
     /// The numbers of the segments, in order.
     public let segments: [UInt64]
 
@@ -54,15 +59,21 @@ public struct LedgerInspection {
     private let hasher = SHA256Hasher()
 
     /// Opens a state directory, or the folder of the ledger in it.
-    public init(directory: String) throws(LedgerError) {
+    ///
+    /// - Parameter keys: what encrypted segments are read with.
+    public init(directory: String, keys: EncryptionKeyRing? = nil) throws(LedgerError) {
         let inner = directory + "/ledger"
         try self.init(
-            folder: FileSystem.exists(inner) ? inner : directory, storage: DiskStorage())
+            folder: FileSystem.exists(inner) ? inner : directory, storage: DiskStorage(),
+            keys: keys)
     }
 
-    init(folder: String, storage: any LedgerStorage) throws(LedgerError) {
+    init(
+        folder: String, storage: any LedgerStorage, keys: EncryptionKeyRing? = nil
+    ) throws(LedgerError) {
         self.folder = folder
         self.storage = storage
+        self.keys = keys
         do {
             segments = Recovery.segments(among: try storage.names(in: folder))
         } catch {
@@ -101,8 +112,10 @@ public struct LedgerInspection {
     ) throws(LedgerError) -> SegmentReport {
         do {
             let path = folder + "/" + SegmentName.name(of: number)
-            let reader = SegmentReader(
+            var reader = SegmentReader(
                 file: try storage.open(path, isWritable: false), number: number)
+            reader.isTolerant = true
+            let probe = SequenceProbe(folder: folder, storage: storage, segments: segments)
             let limit = try reader.file.measure().byteCount
             var report = SegmentReport(number: number, byteCount: limit)
             var offset = 0
@@ -113,40 +126,50 @@ public struct LedgerInspection {
                     note("byte \(offset): the format has the version \(version)", &report)
                     return report
                 case .tail(let range, let header):
-                    report.damage.append(LedgerDamage(range, header, reader, isTail: true))
+                    report.damage.append(probe.describe(range, header, reader, isTail: true))
                     isBroken = true
                     return report
                 case .damage(let range, let header):
-                    report.damage.append(LedgerDamage(range, header, reader, isTail: false))
+                    report.damage.append(probe.describe(range, header, reader, isTail: false))
                     isBroken = true
                     offset = range.upperBound
                 case .frame(let header, let payload):
-                    let goesOn = take(header, payload, at: offset, checking, visit, &report)
+                    let goesOn = try take(header, payload, at: offset, checking, visit, &report)
                     offset += header.frameByteCount
                     report.usedByteCount = offset
                     if !goesOn { return report }
                 }
             }
-        } catch {
+        } catch let error as SystemError {
             throw .system(error)
+        } catch let error as LedgerError {
+            throw error
+        } catch {
+            bug("an error of another kind: \(error)")
         }
     }
 
     private mutating func take(
         _ header: FrameHeader, _ payload: [UInt8], at offset: Int, _ checking: Bool,
         _ visit: (SealedBatch) -> Bool, _ report: inout SegmentReport
-    ) -> Bool {
+    ) throws(LedgerError) -> Bool {
+        if header.keyID != 0 { report.keyID = header.keyID }
         do {
             switch header.type {
             case .segmentHeader:
-                report.created = try SegmentSnapshot(header, payload: payload).created
+                report.created =
+                    try SegmentSnapshot(header, payload: payload, keys: keys).created
             case .batch:
-                let batch = try BatchFormat.decode(header, payload: payload)
+                let batch = try BatchFormat.decode(header, payload: payload, keys: keys)
                 report.frameCount += 1
                 report.eventCount += batch.events.count
                 count(batch, &report)
                 if checking { check(batch, at: offset, &report) }
                 return visit(batch)
+            case .gap:
+                // What a repair has set aside is stated in the chain, and no problem any more.
+                report.gapByteCount += header.frameByteCount
+                isBroken = true
             default: report.skippedFrameCount += 1
             }
         } catch {
@@ -154,6 +177,9 @@ public struct LedgerInspection {
             switch error {
             case .damaged(let reason), .unsupported(let reason):
                 note("byte \(offset): \(reason)", &report)
+            case .locked(let keyID):
+                let path = folder + "/" + SegmentName.name(of: report.number)
+                throw .keyMissing(path: path, keyID: keyID)
             }
         }
         return true
@@ -198,12 +224,5 @@ public struct LedgerInspection {
     private func note(_ sentence: String, _ report: inout SegmentReport) {
         guard report.problems.count < LedgerInspection.problemLimit else { return }
         report.problems.append(sentence)
-    }
-}
-
-extension LedgerDamage {
-    /// Describes a range that was only looked at.
-    init(_ range: Range<Int>, _ header: FrameHeader?, _ reader: SegmentReader, isTail: Bool) {
-        self.init(range, header, segment: reader.number, isTail: isTail, .none)
     }
 }

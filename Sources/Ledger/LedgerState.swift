@@ -32,7 +32,18 @@ struct LedgerState {
     var isClosed = false
     var damage = DamageList()
     var handles: [UInt64: any LedgerFile] = [:]
-    var cursorsWritten: MonotonicInstant?
+    /// The size of the reserve; 0 when there is none.
+    var reserveByteCount = 0
+    /// Segments whose files are being removed.
+    var going: Set<UInt64> = []
+    /// How many events named each sink, up to the last commit; nil when that is not known.
+    var counts: [String: UInt64]?
+    var evictions: [LedgerEviction] = []
+    /// Places that the disk refused to read, and since when.
+    var unreadable: [LedgerPlace: MonotonicInstant] = [:]
+    /// True when a cursor has moved since the last synchronisation.
+    var areCursorsMoved = false
+    var cursorsSynchronized: MonotonicInstant?
     var isPastFirstDeletion = false
 
     /// A sink's cursor in memory.
@@ -43,6 +54,8 @@ struct LedgerState {
         let isConfigured: Bool
     }
 
+    /// The most places of which it is remembered that they could not be read.
+    static let unreadableLimit = 64
     /// The most segments kept open for reading.
     static let handleLimit = 8
 
@@ -96,8 +109,8 @@ struct LedgerState {
         cursors.values.filter(\.isConfigured).map(\.cursor.place).min()
     }
 
-    /// The room that all segments take.
-    var byteCount: Int { segments.reduce(0) { $0 + $1.byteCount } }
+    /// The room that all segments and the reserve take.
+    var byteCount: Int { segments.reduce(reserveByteCount) { $0 + $1.byteCount } }
 
     /// Keeps a file open for the next read of the same segment.
     mutating func keep(_ file: any LedgerFile, of number: UInt64) {

@@ -14,6 +14,8 @@ public protocol LedgerStorage: Sendable {
     /// Creates a file that only its owner may use, with room for `byteCount` bytes that read as
     /// zeros; fails when the name exists.
     func create(_ path: String, byteCount: Int) throws(SystemError) -> any LedgerFile
+    /// Gives a file another name in the same folder, which nothing has yet.
+    func rename(_ path: String, to newPath: String) throws(SystemError)
     /// Removes a file.
     func remove(_ path: String) throws(SystemError)
     /// Returns when the names in a folder are safe against power loss.
@@ -40,6 +42,8 @@ public protocol LedgerFile: AnyObject, Sendable {
 public struct DiskStorage: LedgerStorage {
     private static let filePermissions: UInt32 = 0o600
     private static let folderPermissions: UInt32 = 0o700
+    // EEXIST, on every Linux.
+    private static let existsNumber: Int32 = 17
 
     /// Makes the one that the agent uses.
     public init() {}
@@ -71,6 +75,14 @@ public struct DiskStorage: LedgerStorage {
             throw error
         }
         return DiskFile(file)
+    }
+
+    /// Calls rename(2); the caller holds the lock of the directory, so nothing comes in between.
+    public func rename(_ path: String, to newPath: String) throws(SystemError) {
+        guard !FileSystem.exists(newPath) else {
+            throw SystemError(call: "rename", path: newPath, number: DiskStorage.existsNumber)
+        }
+        try FileSystem.rename(path, to: newPath)
     }
 
     /// Removes a file.

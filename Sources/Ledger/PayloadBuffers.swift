@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Synchronization
+import Platform
 
 /// Memory for payloads that is used again: fresh pages from the kernel cost more than reading.
 final class PayloadBuffers: Sendable {
@@ -8,7 +8,7 @@ final class PayloadBuffers: Sendable {
     /// The greatest buffer that is kept.
     static let byteLimit = 8 << 20
 
-    private let buffers = Mutex<[[UInt8]]>([])
+    private let buffers = Monitor<[[UInt8]]>([])
 
     /// An empty array, with room if one was given back.
     func take() -> [UInt8] {

@@ -136,54 +136,80 @@ enum PositionFormat {
             firstRecordByteCount: firstRecordByteCount, tail: tail, offset: offset, path: path)
     }
 
-    /// What must be equal for a later position to replace an earlier one.
-    struct Identity: Hashable {
-        let input: String
-        let tag: UInt8
-        let key: [UInt8]
+    // MARK: Forgotten positions
+
+    /// Appends a count and the keys of positions that are given up.
+    static func append(forgotten identities: [Position.Identity], to output: inout ByteWriter) {
+        output.append(littleEndian: UInt32(identities.count))
+        for identity in identities {
+            let key = key(of: identity)
+            let input = Array(identity.input.utf8.prefix(Int(UInt16.max)))
+            output.append(identity.tag)
+            output.append(version)
+            output.append(littleEndian: UInt16(input.count))
+            output.append(littleEndian: UInt32(key.count + 1))
+            output.append(input)
+            output.append(UInt8(key.count))
+            output.append(key)
+        }
     }
 
-    /// The identity of a position, of those too that this version cannot read.
-    static func identity(of position: Position) -> Identity {
-        switch position.place {
-        case .file(let file):
+    /// Reads what `append(forgotten:to:)` wrote, from exactly this range.
+    static func readForgotten(
+        _ bytes: borrowing [UInt8], _ range: Range<Int>
+    ) throws(FrameProblem) -> [Position.Identity] {
+        let span = bytes.span
+        var reader = ByteReader(range)
+        let count = Int(try reader.number(span) as UInt32)
+        guard count <= FrameLimit.positionCountLimit, count <= reader.remaining / entryByteCount
+        else { throw .damaged("\(count) forgotten positions are announced") }
+        var identities = [Position.Identity]()
+        identities.reserveCapacity(count)
+        for _ in 0..<count {
+            let tag: UInt8 = try reader.number(span)
+            _ = try reader.take(1)
+            let inputByteCount = Int(try reader.number(span) as UInt16)
+            let payloadByteCount = Int(try reader.number(span) as UInt32)
+            let input = try reader.text(span, count: inputByteCount)
+            var payload = ByteReader(try reader.take(payloadByteCount))
+            let keyByteCount = Int(try payload.number(span) as UInt8)
+            let key = try payload.take(keyByteCount)
+            identities.append(try identity(input: input, tag: tag, Array(bytes[key])))
+        }
+        guard reader.remaining == 0 else {
+            throw .damaged("bytes are left behind the forgotten positions")
+        }
+        return identities
+    }
+
+    private static func identity(
+        input: String, tag: UInt8, _ key: [UInt8]
+    ) throws(FrameProblem) -> Position.Identity {
+        switch tag {
+        case fileTag:
+            guard key.count == fileKeyByteCount else { throw .damaged("a file key is cut") }
+            let high: UInt64 = ByteReader.number(key.span, at: 0)
+            let low: UInt64 = ByteReader.number(key.span, at: 8)
+            return Position.Identity(
+                input: input, tag: tag,
+                key: FileKey(high: high.byteSwapped, low: low.byteSwapped))
+        case cursorTag, countTag: return Position.Identity(input: input, tag: tag, key: .zero)
+        default:
+            return Position.Identity(
+                input: input, tag: tag, key: .zero, foreign: [UInt8(key.count)] + key)
+        }
+    }
+
+    /// The key that the payload of a position begins with.
+    private static func key(of identity: Position.Identity) -> [UInt8] {
+        switch identity.tag {
+        case fileTag:
             var key = ByteWriter(capacity: fileKeyByteCount)
-            key.append(littleEndian: file.key.high.byteSwapped)
-            key.append(littleEndian: file.key.low.byteSwapped)
-            return Identity(input: position.input, tag: fileTag, key: key.makeArray())
-        case .cursor: return Identity(input: position.input, tag: cursorTag, key: [])
-        case .count: return Identity(input: position.input, tag: countTag, key: [])
-        case .foreign(let tag, _, let bytes):
-            let key = bytes.dropFirst().prefix(Int(bytes.first ?? 0))
-            return Identity(input: position.input, tag: tag, key: Array(key))
+            key.append(littleEndian: identity.key.high.byteSwapped)
+            key.append(littleEndian: identity.key.low.byteSwapped)
+            return key.makeArray()
+        case cursorTag, countTag: return []
+        default: return Array(identity.foreign.dropFirst().prefix(Int(identity.foreign.first ?? 0)))
         }
-    }
-}
-
-/// The newest position of everything that is read, in the order in which each was first seen.
-struct PositionTable {
-    private(set) var positions: [Position] = []
-    private var places: [PositionFormat.Identity: Int] = [:]
-
-    /// Replaces or adds positions; of two with one identity the later counts.
-    mutating func merge(_ newer: [Position]) {
-        for position in newer {
-            let identity = PositionFormat.identity(of: position)
-            if let place = places[identity] {
-                positions[place] = position
-            } else {
-                places[identity] = positions.count
-                positions.append(position)
-            }
-        }
-    }
-
-    /// Forgets positions of files that are gone for good.
-    mutating func remove(_ gone: [Position]) {
-        let identities = Set(gone.map { PositionFormat.identity(of: $0) })
-        let kept = positions.filter { !identities.contains(PositionFormat.identity(of: $0)) }
-        positions = []
-        places = [:]
-        merge(kept)
     }
 }

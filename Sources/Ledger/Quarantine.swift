@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
-import Synchronization
 
 /// The folder to which damaged ranges are copied, so that nothing is lost for a later look.
 final class Quarantine: Sendable {
@@ -11,7 +10,7 @@ final class Quarantine: Sendable {
 
     private let folder: String
     private let storage: any LedgerStorage
-    private let byteCount: Mutex<Int?> = Mutex(nil)
+    private let byteCount: Monitor<Int?> = Monitor(nil)
 
     init(folder: String, storage: any LedgerStorage) {
         self.folder = folder
@@ -28,36 +27,50 @@ final class Quarantine: Sendable {
         case none
     }
 
-    /// Copies a range of a segment, whole or not at all.
-    func keep(_ range: Range<Int>, of reader: SegmentReader) -> Copy {
+    /// Copies a range of a segment, whole or not at all; blocks that cannot be read are zeros.
+    func keep(_ range: Range<Int>, of reader: SegmentReader) -> (copy: Copy, isUnreadable: Bool) {
+        var reader = reader
+        reader.isTolerant = true
         let name = SegmentName.quarantineName(of: reader.number, offset: range.lowerBound)
-        let path = folder + "/" + name
         return byteCount.withLock { used in
-            do throws(SystemError) {
-                if used == nil { used = try measure() }
-                let before = used ?? 0
-                guard before + range.count <= Quarantine.byteLimit else { return .none }
-                try make(path, range, reader.file)
-                used = before + range.count
-                return .made
-            } catch {
-                // The range stays where it is, so there is nothing to undo.
-                return error.isAlreadyThere ? .old : .none
+            var isUnreadable = false
+            let kept = keep(range.count, name, &used) { file throws(SystemError) in
+                isUnreadable = try copy(range, of: reader, to: file)
             }
+            return (kept, isUnreadable)
         }
     }
 
-    private func make(
-        _ path: String, _ range: Range<Int>, _ source: any LedgerFile
-    ) throws(SystemError) {
-        let file = try storage.create(path, byteCount: range.count)
+    /// Notes that a segment is missing, by an empty file.
+    func note(missing segment: UInt64) -> Copy {
+        let name = SegmentName.quarantineName(of: segment, offset: 0)
+        return byteCount.withLock { used in keep(0, name, &used) { _ in } }
+    }
+
+    private func keep(
+        _ count: Int, _ name: String, _ used: inout Int?,
+        _ fill: (any LedgerFile) throws(SystemError) -> Void
+    ) -> Copy {
+        let path = folder + "/" + name
         do throws(SystemError) {
-            try copy(range, of: source, to: file)
-            try storage.synchronizeFolder(folder)
+            if used == nil { used = try measure() }
+            let before = used ?? 0
+            guard before + count <= Quarantine.byteLimit else { return .none }
+            let file = try storage.create(path, byteCount: count)
+            do throws(SystemError) {
+                try fill(file)
+                try file.synchronizeData()
+                try storage.synchronizeFolder(folder)
+            } catch {
+                // Half a copy would pass for a whole one at the next start.
+                try? storage.remove(path)
+                throw error
+            }
+            used = before + count
+            return .made
         } catch {
-            // Half a copy would pass for a whole one at the next start.
-            try? storage.remove(path)
-            throw error
+            // The range stays where it is, so there is nothing to undo.
+            return error.isAlreadyThere ? .old : .none
         }
     }
 
@@ -70,31 +83,23 @@ final class Quarantine: Sendable {
         return total
     }
 
+    /// True when some of it could not be read.
     private func copy(
-        _ range: Range<Int>, of source: any LedgerFile, to target: any LedgerFile
-    ) throws(SystemError) {
+        _ range: Range<Int>, of source: SegmentReader, to target: any LedgerFile
+    ) throws(SystemError) -> Bool {
         var offset = range.lowerBound
+        var isUnreadable = false
         while offset < range.upperBound {
-            var piece = [UInt8]()
             let count = min(Quarantine.pieceByteCount, range.upperBound - offset)
-            guard try source.append(to: &piece, count: count, at: offset) > 0 else { break }
+            var (piece, holes) = try source.read(count, at: offset)
+            guard !piece.isEmpty else { break }
+            for hole in holes {
+                isUnreadable = true
+                for index in hole { piece[index] = 0 }
+            }
             try target.write(piece.span, at: offset - range.lowerBound)
             offset += piece.count
         }
-        try target.synchronizeData()
-    }
-}
-
-extension LedgerDamage {
-    /// Describes a range that was found.
-    init(
-        _ range: Range<Int>, _ header: FrameHeader?, segment: UInt64, isTail: Bool,
-        _ copy: Quarantine.Copy
-    ) {
-        let batch = header?.type == .batch ? header : nil
-        self.init(
-            segment: segment, offset: range.lowerBound, byteCount: range.count,
-            eventCount: batch?.count, firstSequence: batch?.first, isTornTail: isTail,
-            isNew: copy != .old)
+        return isUnreadable
     }
 }

@@ -10,6 +10,8 @@ struct Recovery {
     private(set) var stream: String?
     private(set) var nextSequence: UInt64 = 0
     private(set) var head: Digest?
+    /// How many events named each sink; nil when that was not counted yet.
+    private(set) var counts: [String: UInt64]?
 
     /// The numbers of the segments among the names in the folder, in order.
     ///
@@ -22,6 +24,7 @@ struct Recovery {
     mutating func take(_ snapshot: SegmentSnapshot) {
         positions = PositionTable()
         positions.merge(snapshot.positions)
+        counts = snapshot.counts
         guard !snapshot.stream.isEmpty else { return }
         stream = snapshot.stream
         nextSequence = snapshot.nextSequence
@@ -31,21 +34,33 @@ struct Recovery {
     /// A batch, bodies not needed.
     mutating func take(_ batch: borrowing SealedBatch) {
         positions.merge(batch.positions)
+        positions.remove(batch.forgotten)
+        for sink in batch.sinks { counts?[sink, default: 0] += UInt64(batch.events.count) }
         guard !batch.events.isEmpty else { return }
         stream = batch.stream
         nextSequence = batch.firstSequence + UInt64(batch.events.count)
         head = batch.head
     }
 
+    /// A frame that was lost: it had been counted for every sink, as far as anybody knows.
+    mutating func lose(_ eventCount: Int) {
+        for sink in (counts ?? [:]).keys { counts?[sink, default: 0] += UInt64(eventCount) }
+    }
+
     /// The number of the segment that comes next; nil when numbers have run out.
-    static func nextNumber(after segments: [UInt64]) -> UInt64? {
-        let next = (segments.last ?? 0) + 1
-        return next < FrameLimit.segmentNumberLimit ? next : nil
+    ///
+    /// - Parameter others: further numbers that must not come again, as those in cursors.
+    static func nextNumber(after segments: [UInt64], _ others: [UInt64]) -> UInt64? {
+        let last = max(segments.last ?? 0, others.max() ?? 0)
+        guard last < FrameLimit.segmentNumberLimit - 1 else { return nil }
+        return last + 1
     }
 }
 
 /// The names of segments and of what is set aside.
 enum SegmentName {
+    /// Room for one more segment.
+    static let reserve = "reserve"
     private static let suffix = ".seg"
     private static let digitCount = 16
 

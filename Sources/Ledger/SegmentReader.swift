@@ -7,10 +7,16 @@ import Platform
 struct SegmentReader {
     /// How much is read at a time while looking for the next frame.
     static let windowByteCount = 256 << 10
+    /// What a disk refuses to read, it refuses in blocks of this size.
+    static let blockByteCount = 4096
+    // Neither zeros, which would be the end, nor the beginning of a frame.
+    private static let filler: UInt8 = 0xEE
 
     let file: any LedgerFile
     let number: UInt64
     var buffers = PayloadBuffers()
+    /// True to take blocks that the disk refuses to read for damage; else they are errors.
+    var isTolerant = false
 
     /// What lies at a place.
     enum Step {
@@ -29,7 +35,7 @@ struct SegmentReader {
     /// Says what lies at `offset`; nothing at or behind `limit` is looked at.
     func step(at offset: Int, limit: Int) throws(SystemError) -> Step {
         guard offset < limit else { return .end }
-        let bytes = try read(min(FrameHeader.byteCount, limit - offset), at: offset)
+        let bytes = try read(min(FrameHeader.byteCount, limit - offset), at: offset).bytes
         var found: FrameHeader?
         switch FrameHeader.read(bytes.span, at: 0) {
         case .otherVersion(let version): return .otherVersion(version)
@@ -37,9 +43,7 @@ struct SegmentReader {
         case .header, .nothing: break
         }
         if let header = found, header.frameByteCount <= limit - offset {
-            var payload = buffers.take()
-            _ = try file.append(
-                to: &payload, count: header.payloadByteCount, at: offset + FrameHeader.byteCount)
+            let payload = try readPayload(header, at: offset + FrameHeader.byteCount)
             if header.matches(payload: payload.span) { return .frame(header, payload: payload) }
             // The header has its own checksum, so its length can be trusted.
             let end = offset + header.frameByteCount
@@ -64,7 +68,7 @@ struct SegmentReader {
         var offset = start
         while offset < limit {
             let count = min(SegmentReader.windowByteCount + overlap, limit - offset)
-            let window = try read(count, at: offset)
+            let window = try read(count, at: offset).bytes
             let span = window.span
             if !ByteSearch.equal(span, zeros.span.extracting(0..<span.count)) {
                 if !ignoringFrames, let hit = firstHeader(span) { return (offset + hit, nil) }
@@ -94,9 +98,57 @@ struct SegmentReader {
         return nil
     }
 
-    private func read(_ count: Int, at offset: Int) throws(SystemError) -> [UInt8] {
-        var bytes = [UInt8]()
-        _ = try file.append(to: &bytes, count: count, at: offset)
-        return bytes
+    private func readPayload(
+        _ header: FrameHeader, at offset: Int
+    ) throws(SystemError) -> [UInt8] {
+        var payload = buffers.take()
+        do {
+            _ = try file.append(to: &payload, count: header.payloadByteCount, at: offset)
+            return payload
+        } catch {
+            guard isTolerant, error.isUnreadable else { throw error }
+            return try readBlocks(header.payloadByteCount, at: offset).bytes
+        }
     }
+
+    /// Reads bytes; with `isTolerant` it says which of them the disk did not give.
+    func read(
+        _ count: Int, at offset: Int
+    ) throws(SystemError) -> (bytes: [UInt8], holes: [Range<Int>]) {
+        var bytes = [UInt8]()
+        do {
+            _ = try file.append(to: &bytes, count: count, at: offset)
+            return (bytes, [])
+        } catch {
+            guard isTolerant, error.isUnreadable else { throw error }
+            return try readBlocks(count, at: offset)
+        }
+    }
+
+    private func readBlocks(
+        _ count: Int, at offset: Int
+    ) throws(SystemError) -> (bytes: [UInt8], holes: [Range<Int>]) {
+        var bytes = [UInt8]()
+        var holes: [Range<Int>] = []
+        while bytes.count < count {
+            let start = bytes.count
+            let at = offset + start
+            let block = SegmentReader.blockByteCount
+            let piece = min(block - at % block, count - start)
+            do throws(SystemError) {
+                guard try file.append(to: &bytes, count: piece, at: at) == piece else { break }
+            } catch {
+                guard error.isUnreadable else { throw error }
+                bytes.removeLast(bytes.count - start)
+                bytes += [UInt8](repeating: SegmentReader.filler, count: piece)
+                holes.append(start..<bytes.count)
+            }
+        }
+        return (bytes, holes)
+    }
+}
+
+extension SystemError {
+    /// The disk has the bytes no more; a later attempt may still get them.
+    var isUnreadable: Bool { code == "EIO" }
 }

@@ -9,11 +9,16 @@ import Platform
 ///
 ///     {"sink":"siem","time":"2026-11-21T11:02:07.118000Z","code":"refused",
 ///      "reason":"…","event":"…"}
+///
+/// Where the ledger is encrypted, such a line rests in a box instead, with the same key:
+///
+///     {"sink":"siem","key":"a1b2c3d4","box":"…"}
 public final class DeadLetter: Sendable {
     private let sink: String
     private let path: String
     private let folder: String
     private let byteLimit: Int
+    private let encryption: EncryptionKeyRing?
     private let state: Monitor<State>
 
     private struct State {
@@ -43,8 +48,13 @@ public final class DeadLetter: Sendable {
     /// Prepares the dead letter of a sink; the file is made with the first rejection.
     ///
     /// A half line that a crash left is cut off. Throws when there is a file that cannot be used.
-    public init(folder: String, sink: String, byteLimit: Int) throws(SinkError) {
+    ///
+    /// - Parameter encryption: encrypts what is appended from now on, and reads what was.
+    public init(
+        folder: String, sink: String, byteLimit: Int, encryption: EncryptionKeyRing? = nil
+    ) throws(SinkError) {
         self.sink = sink
+        self.encryption = encryption
         self.folder = folder
         self.byteLimit = byteLimit
         path = folder + "/" + sink + ".ndjson"
@@ -117,15 +127,41 @@ public final class DeadLetter: Sendable {
             throw SinkError(sink: sink, "dead_letter: \(error)")
         }
         guard !line.isEmpty else { return nil }
-        guard let document = try? JSONDocument(reading: line),
-            let event = document["event"]?.string
-        else {
-            throw SinkError(
-                sink: sink, "dead_letter: \(path): the line at byte \(offset) is damaged")
+        let place = "dead_letter: \(path): the line at byte \(offset)"
+        let clear: [UInt8]
+        switch Self.clear(line, keys: encryption) {
+        case .clear(let bytes): clear = bytes
+        case .locked(let name):
+            throw SinkError(sink: sink, "\(place) needs the key \(name) in ledger.encryption")
+        case .damaged: throw SinkError(sink: sink, "\(place) is damaged")
         }
+        guard let document = try? JSONDocument(reading: clear),
+            let event = document["event"]?.string
+        else { throw SinkError(sink: sink, "\(place) is damaged") }
         return Entry(
             time: document["time"]?.string ?? "", code: document["code"]?.string ?? "",
             reason: document["reason"]?.string ?? "", line: event, end: offset + line.count + 1)
+    }
+
+    /// A line of a dead letter, for those who read one without an agent.
+    public enum Line: Sendable, Equatable {
+        /// The line as it would rest without encryption.
+        case clear([UInt8])
+        /// It is encrypted with a key that was not given, named by its eight digits.
+        case locked(String)
+        /// It is no line of a dead letter, or it was changed.
+        case damaged
+    }
+
+    /// Turns a line, without its LF, into the clear line; one that is clear stays as it is.
+    public static func clear(_ line: [UInt8], keys: EncryptionKeyRing?) -> Line {
+        guard let document = try? JSONDocument(reading: line) else { return .damaged }
+        guard let box = document["box"]?.string else { return .clear(line) }
+        guard let name = document["key"]?.string, let sink = document["sink"]?.string,
+            let id = UInt32(name, radix: 16), let bytes = Base64.decode(box, .urlSafe)
+        else { return .damaged }
+        guard let key = keys?.key(id) else { return .locked(name) }
+        return EncryptedLine.open(bytes, label: sink, key: key).map { .clear($0) } ?? .damaged
     }
 
     // MARK: Inside
@@ -184,6 +220,7 @@ public final class DeadLetter: Sendable {
         _ rejections: [Rejection], of batch: DeliveryBatch, at now: Timestamp
     ) -> [UInt8] {
         var output = ByteWriter(capacity: 4096)
+        var entry = ByteWriter(capacity: 4096)
         var line = ByteWriter(capacity: 2048)
         var rendering = CanonicalRendering()
         var next = 0
@@ -195,19 +232,36 @@ public final class DeadLetter: Sendable {
             } else {
                 line.append(sealed.bodies, sealed.bodyRange(event))
             }
-            output.append("{\"sink\":")
-            output.append(jsonString: sink)
-            output.append(",\"time\":\"")
-            output.append(now)
-            output.append("\",\"code\":")
-            output.append(jsonString: rejections[next].code.rawValue)
-            output.append(",\"reason\":")
-            output.append(jsonString: rejections[next].reason)
-            output.append(",\"event\":")
-            line.withBytes { output.append(jsonString: $0) }
-            output.append("}\n")
+            entry.removeAll()
+            entry.append("{\"sink\":")
+            entry.append(jsonString: sink)
+            entry.append(",\"time\":\"")
+            entry.append(now)
+            entry.append("\",\"code\":")
+            entry.append(jsonString: rejections[next].code.rawValue)
+            entry.append(",\"reason\":")
+            entry.append(jsonString: rejections[next].reason)
+            entry.append(",\"event\":")
+            line.withBytes { entry.append(jsonString: $0) }
+            entry.append("}")
+            append(entry, to: &output)
             next += 1
         }
         return output.makeArray()
+    }
+
+    /// Appends one line, encrypted where there is a key.
+    private func append(_ entry: borrowing ByteWriter, to output: inout ByteWriter) {
+        if let key = encryption?.current {
+            let box = entry.withBytes { EncryptedLine.seal($0, label: sink, key: key) }
+            output.append("{\"sink\":")
+            output.append(jsonString: sink)
+            output.append(",\"key\":\"\(key.name)\",\"box\":\"")
+            output.append(base64URL: box.span)
+            output.append("\"}\n")
+        } else {
+            entry.withBytes { output.append($0) }
+            output.append("\n")
+        }
     }
 }

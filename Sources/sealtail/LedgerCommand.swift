@@ -3,13 +3,17 @@ import Events
 import Ledger
 import Platform
 
-/// Looks into the ledger of a state directory, while the agent runs or not, and changes nothing.
+/// Looks into the ledger of a state directory, while the agent runs or not. Only `repair --apply`
+/// changes anything, and only when no agent runs.
 enum LedgerCommand {
     private static let usage = """
         usage: sealtail ledger ls [--json] DIR       segments and cursors
                sealtail ledger dump [--sink ID] DIR  every event as a sealed line, oldest first
                sealtail ledger verify [--json] DIR   checksums, leaves, numbers and chain heads
-        DIR is the state directory; --config FILE instead takes it from a configuration.
+               sealtail ledger repair [--apply] DIR  what is damaged, and with --apply set it aside
+               sealtail ledger letters FILE…         dead letters, decrypted
+        DIR is the state directory; --config FILE instead takes it from a configuration, with the
+        keys of an encrypted ledger. --key FILE names such a key alone.
         """
 
     /// `agent.state_dir` when it is left out.
@@ -17,19 +21,28 @@ enum LedgerCommand {
 
     static func run(_ arguments: [String]) -> Int32 {
         do {
-            let options = try Options(arguments, flags: ["json"], values: ["sink", "config"])
+            let options = try Options(
+                arguments, flags: ["json", "apply"], values: ["sink", "config", "key"])
             guard let verb = options.positional.first else { throw UsageError("") }
             guard options.value("sink") == nil || verb == "dump" else {
                 throw UsageError("--sink belongs to dump")
             }
-            guard !options.has("json") || verb != "dump" else {
-                throw UsageError("dump writes JSON lines anyway")
+            guard !options.has("json") || verb == "ls" || verb == "verify" else {
+                throw UsageError("--json belongs to ls and verify")
             }
-            guard ["ls", "dump", "verify"].contains(verb) else {
+            guard !options.has("apply") || verb == "repair" else {
+                throw UsageError("--apply belongs to repair")
+            }
+            guard ["ls", "dump", "verify", "repair", "letters"].contains(verb) else {
                 throw UsageError("there is no «ledger \(verb)»")
             }
-            guard let folder = try folder(options) else { return ExitCode.configuration }
-            var inspection = try LedgerInspection(directory: folder)
+            guard let place = try place(options, needsFolder: verb != "letters") else {
+                return ExitCode.configuration
+            }
+            if verb == "letters" { return letters(options, place) }
+            if verb == "repair" { return try repair(place.folder, apply: options.has("apply")) }
+            let folder = place.folder
+            var inspection = try LedgerInspection(directory: folder, keys: place.keys)
             guard !inspection.segments.isEmpty else {
                 talk("sealtail ledger: \(folder) holds no ledger")
                 return ExitCode.noInput
@@ -48,26 +61,81 @@ enum LedgerCommand {
         }
     }
 
-    /// The state directory, named or out of a configuration; nil when that cannot be read.
-    private static func folder(_ options: Options) throws(UsageError) -> String? {
-        guard let path = options.value("config") else {
-            guard options.positional.count == 2 else { throw UsageError("") }
-            return options.positional[1]
-        }
-        guard options.positional.count == 1 else { throw UsageError("") }
-        // Only one value is asked for, so that a mistake elsewhere does not stop a look.
-        let problems = ConfigurationProblems()
-        guard let root = ConfigurationLoader.load(path, problems: problems) else {
-            for problem in problems.list { talk("\(problem)") }
-            return nil
-        }
-        return root["agent"]?["state_dir"]?.scalar ?? defaultFolder
+    /// What is looked into, and the keys it may need.
+    struct Place {
+        var folder: String
+        var keys: EncryptionKeyRing?
     }
 
+    /// The state directory, named or out of a configuration; nil when that cannot be read.
+    private static func place(
+        _ options: Options, needsFolder: Bool
+    ) throws(UsageError) -> Place? {
+        let operands = options.positional.dropFirst()
+        var place = Place(folder: operands.first ?? "")
+        if let path = options.value("config") {
+            guard operands.isEmpty || !needsFolder else { throw UsageError("") }
+            // Only two values are asked for, so that a mistake elsewhere does not stop a look.
+            let problems = ConfigurationProblems()
+            guard let root = ConfigurationLoader.load(path, problems: problems) else {
+                for problem in problems.list { talk("\(problem)") }
+                return nil
+            }
+            place.folder = root["agent"]?["state_dir"]?.scalar ?? defaultFolder
+            if let node = root["ledger"] {
+                var reader = ConfigurationReader(node, problems)
+                place.keys = LedgerConfiguration.encryption(&reader)
+                let wrong = problems.list.filter { $0.description.contains("encryption") }
+                for problem in wrong { talk("\(problem)") }
+                guard wrong.isEmpty else { return nil }
+            }
+        } else if needsFolder, operands.count != 1 {
+            throw UsageError("")
+        }
+        if let path = options.value("key") {
+            guard let key = key(path) else { return nil }
+            place.keys = EncryptionKeyRing(
+                current: key, previous: place.keys.map { [$0.current] + $0.previous } ?? [])
+        }
+        return place
+    }
+
+    private static func key(_ path: String) -> EncryptionKey? {
+        do {
+            var bytes = try FileSystem.read(path, byteLimit: keyFileByteLimit)
+            if let key = EncryptionKey(text: Secret(wiping: &bytes)) { return key }
+            talk("sealtail ledger: \(path): holds no key: 64 hexadecimal digits or base64")
+        } catch {
+            talk("sealtail ledger: \(error)")
+        }
+        return nil
+    }
+
+    private static let keyFileByteLimit = 4096
+
     private static func code(of error: any Error) -> Int32 {
-        guard case LedgerError.system(let cause) = error else { return ExitCode.inputOutput }
-        if cause.isNotFound { return ExitCode.noInput }
-        return cause.isPermission ? ExitCode.permission : ExitCode.inputOutput
+        guard let error = error as? LedgerError else { return ExitCode.inputOutput }
+        if case .system(let cause) = error, cause.isNotFound { return ExitCode.noInput }
+        return error.exitCode
+    }
+
+    // MARK: repair
+
+    private static func repair(_ folder: String, apply: Bool) throws(LedgerError) -> Int32 {
+        let repair = try LedgerRepair(directory: folder)
+        let findings = try repair.look()
+        var leftCount = 0
+        for finding in findings {
+            emit(finding.description + "\n")
+            guard apply else { continue }
+            if try !repair.apply(finding) { leftCount += 1 }
+        }
+        if !apply, findings.contains(where: \.isRepairable) {
+            talk("nothing was changed; --apply does what is written above")
+            return ExitCode.badData
+        }
+        talk("\(findings.count) findings, \(apply ? findings.count - leftCount : 0) repaired")
+        return leftCount == 0 && (apply || findings.isEmpty) ? ExitCode.ok : ExitCode.badData
     }
 
     // MARK: ls
@@ -92,6 +160,8 @@ enum LedgerCommand {
         var line = "segment \(hexadecimal(report.number))  \(created)  \(report.byteCount) bytes  "
         line += "\(report.frameCount) frames  \(report.eventCount) events"
         for range in report.streams { line += "  \(range.stream) \(range.first)..\(range.last)" }
+        if let keyID = report.keyID { line += "  key \(EncryptionKey.name(of: keyID))" }
+        if report.gapByteCount > 0 { line += "  \(report.gapByteCount) bytes repaired" }
         if !report.damage.isEmpty { line += "  \(report.damage.count) damaged" }
         return line + "\n"
     }
@@ -112,6 +182,9 @@ enum LedgerCommand {
         line.append(",\"used_bytes\":\(report.usedByteCount),\"frames\":\(report.frameCount)")
         line.append(",\"events\":\(report.eventCount)")
         if let created = report.created { line.append(",\"created\":\"\(created.text)\"") }
+        if let keyID = report.keyID {
+            line.append(",\"key\":\"\(EncryptionKey.name(of: keyID))\"")
+        }
         line.append(",\"streams\":[")
         for (index, range) in report.streams.enumerated() {
             line.append(index == 0 ? "{\"stream\":" : ",{\"stream\":")

@@ -94,11 +94,14 @@ struct FrameFormatTests {
         table.merge([filePosition(offset: 2)])
         #expect(
             table.positions == [
-                foreign([1, 10, 9]), foreign([1, 20, 0]), filePosition(offset: 2),
-                filePosition(key: 0xB2, offset: 5),
+                foreign([1, 20, 0]), foreign([1, 10, 9]), filePosition(key: 0xB2, offset: 5),
+                filePosition(offset: 2),
             ])
-        table.remove([filePosition(offset: 0), foreign([1, 20, 5])])
+        table.remove([filePosition(offset: 0).identity, foreign([1, 20, 5]).identity])
         #expect(table.positions == [foreign([1, 10, 9]), filePosition(key: 0xB2, offset: 5)])
+        // Too many: those that moved last stay.
+        #expect(table.limit(to: 1) == 1)
+        #expect(table.positions == [filePosition(key: 0xB2, offset: 5)])
     }
 
     @Test func anUnknownSectionIsSkipped() throws {
@@ -132,7 +135,7 @@ struct FrameFormatTests {
         }
         header.codec = 0
         header.keyID = 1
-        #expect(throws: FrameProblem.unsupported("the frame is encrypted")) {
+        #expect(throws: FrameProblem.locked(1)) {
             try BatchFormat.decode(header, payload: Array(bytes[64...]))
         }
     }

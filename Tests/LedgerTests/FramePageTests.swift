@@ -49,6 +49,9 @@ private func dump(_ bytes: [UInt8]) -> String {
     return text
 }
 
+/// The encrypted frame of the page.
+func encryptedExample() throws -> [UInt8]? { try dumps().last }
+
 struct FramePageTests {
     private let stream = "idp1.example.com/main/0123456789abcdef"
 
@@ -81,7 +84,7 @@ struct FramePageTests {
         CursorSlot(
             sink: "siem", writeNumber: 3,
             cursor: SinkCursor(
-                place: LedgerPlace(segment: 1, offset: 140, index: 1),
+                place: LedgerPlace(segment: 1, offset: 148, index: 1),
                 totals: SinkTotals(offered: 1, delivered: 1)),
             written: Timestamp(year: 2026, month: 11, day: 21, hour: 11, minute: 2, second: 8)
         ).append(to: &output)
@@ -90,14 +93,15 @@ struct FramePageTests {
 
     @Test func theExamplesOfThePageAreReproduced() throws {
         let written = [header, frameBytes(batch), slot]
-        let expected = try dumps()
-        #expect(expected == written)
+        // The last one is encrypted, by another implementation.
+        let expected = Array(try dumps().dropLast())
+        #expect(expected.map(dump) == written.map(dump))
         if expected != written { print(written.map(dump).joined(separator: "\n")) }
     }
 
     @Test func theExamplesOfThePageAreReadBack() throws {
         let found = try dumps()
-        try #require(found.count == 3)
+        try #require(found.count == 4)
         #expect(try decodeFrame(found[1]).isSame(as: batch))
         let last = found[2]
         let entries = CursorFile.read(last.span)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
 import Platform
-import Synchronization
 import Testing
 
 @testable import Ledger
@@ -11,7 +10,7 @@ struct LedgerConcurrencyTests {
         let disk = MemoryDisk()
         let (ledger, _) = try openLedger(disk)
         let count: UInt64 = 1500
-        let failures = Mutex<[String]>([])
+        let failures = Monitor<[String]>([])
         let readers = try ["siem", "archive"].map { sink in
             try Thread.start(name: sink) {
                 do {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
 import Platform
-import Synchronization
 
 @testable import Ledger
 
@@ -24,7 +23,7 @@ struct SeededGenerator: RandomNumberGenerator {
 
 /// A clock that stands still until it is moved.
 final class StandingClock: TimeSource {
-    private let microseconds = Mutex<Int64>(1_795_258_927_000_000)
+    private let microseconds = Monitor<Int64>(1_795_258_927_000_000)
 
     func now() -> Timestamp { Timestamp(microseconds: microseconds.withLock { $0 }) }
     func monotonic() -> MonotonicInstant {
@@ -148,4 +147,20 @@ func openLedger(
 ) throws -> (ledger: Ledger, recovered: RecoveredState) {
     try Ledger.open(
         folder: "ledger", configuration: configuration, sinks: sinks, time: time, storage: disk)
+}
+
+/// How long the tests go on that could go on for ever: FUZZ_SECONDS, else not at all. SEED says
+/// where they begin.
+struct FuzzTime {
+    let seed: UInt64
+    private let end: MonotonicInstant
+    private let clock = SystemClock()
+
+    init() {
+        let seconds = ProcessFacts.environment("FUZZ_SECONDS").flatMap { Int($0) } ?? 0
+        seed = ProcessFacts.environment("SEED").flatMap { UInt64($0) } ?? 1_000_000
+        end = clock.monotonic().advanced(by: .seconds(seconds))
+    }
+
+    var goesOn: Bool { clock.monotonic() < end }
 }

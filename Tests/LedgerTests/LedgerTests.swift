@@ -261,9 +261,17 @@ struct LedgerTests {
         var maker = BatchMaker(seed: 11)
         let (ledger, _) = try openLedger(disk)
         try ledger.append(maker.make(count: 1, offset: 1))
-        ledger.forget([filePosition(offset: 0)])
+        var batch = maker.make(count: 1)
+        batch.positions = [filePosition(key: 7, offset: 3)]
+        batch.forgotten = [filePosition(offset: 0).identity]
+        try ledger.append(batch)
+        // At once, and in the snapshots of later segments.
+        let rest = [filePosition(key: 7, offset: 3)]
+        #expect(try openLedger(disk.copy()).recovered.positions == rest)
         for _ in 0..<30 { try ledger.append(maker.make(count: 5)) }
-        #expect(try openLedger(disk).recovered.positions.isEmpty)
+        #expect(try openLedger(disk.copy()).recovered.positions == rest)
+        let frame = try #require(try openLedger(disk.copy()).ledger.frames().dropFirst().first)
+        #expect(frame.batch.forgotten == batch.forgotten)
     }
 
     @Test func positionsMoveWithoutEvents() throws {

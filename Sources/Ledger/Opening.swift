@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+
+/// The shell around `Recovery`: it reads the files of one start.
+struct Opening {
+    let folder: String
+    let storage: any LedgerStorage
+    let quarantine: Quarantine
+    let keys: EncryptionKeyRing?
+    var state = LedgerState()
+    private(set) var recovery = Recovery()
+    private(set) var damage: [LedgerDamage] = []
+
+    init(
+        folder: String, storage: any LedgerStorage, quarantine: Quarantine,
+        keys: EncryptionKeyRing?
+    ) {
+        self.folder = folder
+        self.storage = storage
+        self.quarantine = quarantine
+        self.keys = keys
+    }
+
+    /// Lists the segments and looks for the reserve.
+    mutating func survey() throws(LedgerError) {
+        do {
+            let names = try storage.names(in: folder)
+            if names.contains(SegmentName.reserve) {
+                let path = folder + "/" + SegmentName.reserve
+                let (byteCount, _) = try storage.open(path, isWritable: false).measure()
+                state.reserveByteCount = byteCount
+                state.statistics.hasReserve = byteCount > 0
+            }
+            for number in Recovery.segments(among: names) {
+                let (byteCount, modified) = try open(number).measure()
+                state.segments.append(
+                    SegmentEntry(number: number, byteCount: byteCount, modified: modified))
+            }
+        } catch {
+            throw .system(error)
+        }
+    }
+
+    /// Reads the newest segment with a whole header, and what follows it.
+    mutating func recover() throws(LedgerError) {
+        var first = state.segments.count
+        while first > 0 {
+            first -= 1
+            if try hasWholeHeader(state.segments[first]) { break }
+        }
+        for index in state.segments.indices.dropFirst(first) { try read(index) }
+    }
+
+    /// States segments that are gone together with events that a sink has not passed.
+    mutating func findMissing() {
+        guard let slowest = state.slowest else { return }
+        let numbers = state.segments.map(\.number)
+        for (number, next) in zip(numbers, numbers.dropFirst()) where next != number + 1 {
+            let missing = number + 1
+            // Of what was delivered, some may be removed and some not after a crash; a sink that
+            // stands in the last one removed has passed all of it.
+            guard slowest.segment <= number else { continue }
+            let found = probe.describe(missing: missing) { quarantine.note(missing: missing) }
+            guard let found else { continue }
+            state.statistics.damagedFrameCount += 1
+            damage.append(found)
+        }
+    }
+
+    private var probe: SequenceProbe {
+        SequenceProbe(folder: folder, storage: storage, segments: state.segments.map(\.number))
+    }
+
+    fileprivate func reader(_ entry: SegmentEntry) throws(SystemError) -> SegmentReader {
+        var reader = SegmentReader(file: try open(entry.number), number: entry.number)
+        // A start that waited for the disk to change its mind might wait for ever.
+        reader.isTolerant = true
+        return reader
+    }
+
+    private func hasWholeHeader(_ entry: SegmentEntry) throws(LedgerError) -> Bool {
+        do {
+            switch try reader(entry).step(at: 0, limit: entry.byteCount) {
+            case .frame(let header, let payload):
+                guard header.type == .segmentHeader else { return false }
+                _ = try decode(entry.number, 0) { () throws(FrameProblem) in
+                    try SegmentSnapshot(header, payload: payload, keys: keys)
+                }
+                return true
+            case .otherVersion(let version): throw refusal(entry.number, 0, version)
+            case .damage, .tail, .end: return false
+            }
+        } catch let error as LedgerError {
+            throw error
+        } catch let error as SystemError {
+            throw .system(error)
+        } catch is FrameProblem {
+            return false
+        } catch {
+            bug("an error of another kind: \(error)")
+        }
+    }
+
+    /// Walks over one segment from its beginning.
+    private mutating func read(_ index: Int) throws(LedgerError) {
+        let entry = state.segments[index]
+        do {
+            let reader = try reader(entry)
+            var offset = 0
+            while true {
+                switch try reader.step(at: offset, limit: entry.byteCount) {
+                case .otherVersion(let version): throw refusal(entry.number, offset, version)
+                case .frame(let header, let payload):
+                    let range = offset..<offset + header.frameByteCount
+                    try take(header, payload, range, reader)
+                    offset = range.upperBound
+                case .damage(let range, let header):
+                    _ = report(range, header, reader, isTail: false)
+                    if header?.type == .batch { recovery.lose(header?.count ?? 0) }
+                    offset = range.upperBound
+                case .tail(let range, let header):
+                    let isSafe = report(range, header, reader, isTail: true)
+                    // What could not be copied stays where it is; readers pass over it.
+                    if isSafe { cut(index, reader.file, at: offset) }
+                    state.segments[index].end = offset
+                    return
+                case .end:
+                    if offset < entry.byteCount { cut(index, reader.file, at: offset) }
+                    state.segments[index].end = offset
+                    return
+                }
+            }
+        } catch let error as LedgerError {
+            throw error
+        } catch let error as SystemError {
+            throw .system(error)
+        } catch {
+            bug("an error of another kind: \(error)")
+        }
+    }
+
+    private mutating func take(
+        _ header: FrameHeader, _ payload: [UInt8], _ range: Range<Int>, _ reader: SegmentReader
+    ) throws(LedgerError) {
+        do {
+            switch header.type {
+            case .segmentHeader:
+                let snapshot = try decode(reader.number, range.lowerBound) {
+                    () throws(FrameProblem) in
+                    try SegmentSnapshot(header, payload: payload, keys: keys)
+                }
+                recovery.take(snapshot)
+            case .batch:
+                let batch = try decode(reader.number, range.lowerBound) {
+                    () throws(FrameProblem) in
+                    try BatchFormat.decode(header, payload: payload, .tables, keys: keys)
+                }
+                recovery.take(batch)
+            default: break
+            }
+        } catch let error as LedgerError {
+            throw error
+        } catch {
+            _ = report(range, header, reader, isTail: false)
+        }
+    }
+
+    /// Turns what is no damage, a later version or a missing key, into the error that says so.
+    private func decode<Value>(
+        _ number: UInt64, _ offset: Int, _ body: () throws(FrameProblem) -> Value
+    ) throws -> Value {
+        do {
+            return try body()
+        } catch {
+            switch error {
+            case .unsupported(let reason):
+                throw LedgerError.unsupported(path: path(number), offset: offset, reason: reason)
+            case .locked(let keyID):
+                throw LedgerError.keyMissing(path: path(number), keyID: keyID)
+            case .damaged: throw error
+            }
+        }
+    }
+
+    /// Gives back the room behind the last frame; if that fails, it only takes room.
+    private mutating func cut(_ index: Int, _ file: any LedgerFile, at end: Int) {
+        guard file.isCut(to: end) else { return }
+        state.segments[index].byteCount = end
+    }
+
+    /// Sets a range aside; true when a copy of it is safe.
+    private mutating func report(
+        _ range: Range<Int>, _ header: FrameHeader?, _ reader: SegmentReader, isTail: Bool
+    ) -> Bool {
+        let kept = quarantine.keep(range, of: reader)
+        _ = state.damage.insert(segment: reader.number, offset: range.lowerBound)
+        state.statistics.damagedFrameCount += 1
+        state.statistics.damagedByteCount += UInt64(range.count)
+        damage.append(probe.describe(range, header, reader, isTail: isTail, kept))
+        // What the disk does not give today it may give tomorrow.
+        return kept.copy != .none && !kept.isUnreadable
+    }
+
+    fileprivate func path(_ number: UInt64) -> String {
+        folder + "/" + SegmentName.name(of: number)
+    }
+
+    private func open(_ number: UInt64) throws(SystemError) -> any LedgerFile {
+        try storage.open(path(number), isWritable: true)
+    }
+
+    private func refusal(_ number: UInt64, _ offset: Int, _ version: UInt8) -> LedgerError {
+        .unsupported(
+            path: path(number), offset: offset, reason: "the format has the version \(version)")
+    }
+}
+
+// MARK: - Cursors and keys
+
+extension Opening {
+    /// The file of the cursors; `areLost` when sinks may have to begin at the oldest segment.
+    struct Cursors {
+        let file: CursorFile
+        let areLost: Bool
+    }
+
+    /// Opens the file of the cursors, or makes it.
+    func openCursors() throws(LedgerError) -> Cursors {
+        let path = folder + "/cursors"
+        let file: any LedgerFile
+        var bytes: [UInt8] = []
+        var isMissing = false
+        do {
+            if try storage.names(in: folder).contains("cursors") {
+                file = try storage.open(path, isWritable: true)
+                // A block that cannot be read costs the sinks in it their places, not the start.
+                var reader = SegmentReader(file: file, number: 0)
+                reader.isTolerant = true
+                bytes = try reader.read(CursorFile.byteCount, at: 0).bytes
+            } else {
+                isMissing = true
+                file = try storage.create(path, byteCount: CursorFile.byteCount)
+            }
+            if bytes.count < CursorFile.byteCount {
+                // Written, not only allocated, so that moving a cursor never needs room.
+                let zeros = [UInt8](repeating: 0, count: CursorFile.byteCount - bytes.count)
+                try file.write(zeros.span, at: bytes.count)
+                try file.synchronizeData()
+                try storage.synchronizeFolder(folder)
+            }
+        } catch {
+            throw error.isNoSpace ? .noSpace(error) : .system(error)
+        }
+        let entries = CursorFile.read(bytes.span)
+        // What the last process wrote may be in memory only.
+        let isDurable = (try? file.synchronizeData()) != nil
+        return Cursors(
+            file: CursorFile(file: file, entries: entries, isDurable: isDurable),
+            areLost: isMissing && !state.segments.isEmpty || entries.contains(.damaged))
+    }
+
+    /// Takes over the cursors, gives new sinks one, and says which sinks are configured no more.
+    mutating func assign(
+        _ cursors: Cursors, to sinks: [String], newSegment: UInt64
+    ) throws(LedgerError) -> [String] {
+        var retired: [String] = []
+        for slot in cursors.file.slots {
+            let isConfigured = sinks.contains(slot.sink)
+            if !isConfigured { retired.append(slot.sink) }
+            state.cursors[slot.sink] = LedgerState.CursorState(
+                cursor: slot.cursor, isDirty: false, isConfigured: isConfigured)
+        }
+        for sink in sinks where state.cursors[sink] == nil {
+            guard (1...FrameLimit.sinkByteLimit).contains(sink.utf8.count) else {
+                throw .refused(reason: "the id of a sink must have 1 to 64 bytes")
+            }
+            let place = cursors.areLost ? .beginning : LedgerPlace(segment: newSegment)
+            state.cursors[sink] = LedgerState.CursorState(
+                cursor: SinkCursor(place: place), isDirty: true, isConfigured: true)
+        }
+        return retired.sorted()
+    }
+
+    /// Throws when a sink would come to a segment later that nobody has the key of.
+    func requireKeys() throws(LedgerError) {
+        guard let slowest = state.slowest else { return }
+        for entry in state.segments where entry.number >= slowest.segment {
+            guard let reader = try? reader(entry),
+                let bytes = try? reader.read(FrameHeader.byteCount, at: 0).bytes,
+                case .header(let header) = FrameHeader.read(bytes.span, at: 0), header.keyID != 0,
+                keys?.key(header.keyID) == nil
+            else { continue }
+            throw .keyMissing(path: path(entry.number), keyID: header.keyID)
+        }
+    }
+}
