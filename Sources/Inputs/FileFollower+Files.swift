@@ -5,15 +5,28 @@ import Platform
 // Opening, recognising and closing single files.
 extension FileFollower {
     /// The open file of a tail, opened when it was closed; nil when its path names another by now.
-    func open(_ tail: FileTail) throws(SystemError) -> File? {
+    func open(_ tail: FileTail) throws(SystemError) -> FileContent? {
         if let file = tail.file { return file }
-        let file = try File(tail.path, .read, .nonBlocking)
+        let path = tail.isReachable ? tail.path : tail.target ?? tail.path
+        let file = try FileContent(path)
         let status = try file.status()
         guard FileNumber(status) == tail.number else {
             isRescanWanted = true
             return nil
         }
-        tail.byteCount = UInt64(status.byteCount)
+        tail.linkCount = status.linkCount
+        if RotatedName.isCompressed(tail.path), !file.isCompressed,
+            status.byteCount < FileContent.headByteCount
+        {
+            // What it will be does not show yet.
+            tail.byteCount = 0
+            pollLater(tail)
+            return nil
+        }
+        if !file.isCompressed {
+            tail.byteCount = UInt64(status.byteCount)
+            tail.measured = nil
+        }
         tail.file = file
         state.openFileCount += 1
         return file
@@ -25,42 +38,226 @@ extension FileFollower {
         state.openFileCount -= 1
     }
 
+    // MARK: Compressed files
+
+    /// Finds out how long a compressed content is, once for each state of the file and a piece at
+    /// each call; false when there is more to do.
+    func measure(_ tail: FileTail, _ file: FileContent) throws(SystemError) -> Bool {
+        let status = try file.status()
+        if let measured = tail.measured, measured.byteCount == status.byteCount,
+            measured.modified == status.modified
+        {
+            return true
+        }
+        guard let byteCount = try file.byteCount(within: InputLimit.measuredByteLimit) else {
+            return false
+        }
+        tail.byteCount = byteCount
+        tail.measured = FileTail.Stored(
+            byteCount: status.byteCount, modified: status.modified, isWhole: file.end == .whole)
+        return true
+    }
+
+    /// Says that an archive cannot be read to its end, now that all else of it is handed out.
+    func noteDamage(_ tail: FileTail) {
+        let now = clock.monotonic()
+        let reason =
+            "\(tail.path): damaged archive; what is behind byte \(tail.byteCount) of its content "
+            + "cannot be read: replace it, or move it away."
+        setTrouble(
+            tail,
+            FileTail.Trouble(
+                reason: reason, delay: timing.longestRetry,
+                retry: now.advanced(by: timing.longestRetry)))
+    }
+
+    /// A compressed file that changed is measured again; one that is whole and changes is another.
+    func updateCompressed(_ tail: FileTail, _ measured: FileTail.Stored, _ status: FileStatus) {
+        guard
+            measured.byteCount != status.byteCount || measured.modified != status.modified
+        else { return }
+        noteChange(tail)
+        tail.modified = status.modified
+        if measured.isWhole || status.byteCount < measured.byteCount { closeFile(tail) }
+        enqueue(tail)
+    }
+
+    // MARK: Recognising
+
     /// Finds out what a file is when it is read for the first time, and where to begin.
-    ///
-    /// True when what is there was left out: that place is worth keeping before the first record
-    /// comes, or the next start would leave out what came in between as well.
-    func recognise(_ tail: FileTail, _ file: File) throws(SystemError) -> Bool {
+    func recognise(_ tail: FileTail, _ file: FileContent) throws(SystemError) {
+        let positions = known[tail.number.inode].filter { !keys.contains($0.key) }
         var candidates: [FileRecognition.Candidate] = []
-        for position in known[tail.number.inode] {
+        for position in positions {
             candidates.append(try reader.examine(position, file, byteCount: tail.byteCount))
         }
         let origin = FileRecognition.decide(
             byteCount: tail.byteCount, device: tail.number.device, candidates: candidates,
             lastGeneration: known.lastGeneration(tail.number.inode))
-        switch origin {
-        case .resumed(let position):
-            let skip = try reader.skip(at: position.offset, file)
-            tail.position = position
-            tail.position.device = tail.number.device
-            tail.source = position.key.text
-            tail.skip = skip
-            tail.examined = position.offset
-        case .fresh(let generation):
-            tail.restart(generation: generation, emptyTail: reader.emptyTail)
-            let isNewHere = !known.isKnown(path: tail.path) && !known.isKnown(path: tail.lineage)
-            if startAt == .end, tail.isFromStart, isNewHere { try reader.skipToEnd(tail, file) }
-            tail.isRecognised = true
-            return tail.position.key != .zero
-        case .truncated(let position, let generation):
-            tail.restart(generation: generation, emptyTail: reader.emptyTail)
-            state.truncationCount += 1
-            if position.size > position.offset {
-                state.lostByteCount += position.size - position.offset
-            }
+        if case .resumed(var position) = origin {
+            position.device = tail.number.device
+            return try resume(tail, position, file)
         }
-        tail.isRecognised = true
-        return false
+        if tail.hasRotatedName, try beginAsCopy(tail, file) { return }
+        if tail.isOnlyIfKnown { return letGo(tail) }
+        switch origin {
+        case .resumed: break
+        case .fresh(let generation):
+            try begin(tail, file, generation)
+            // The inode was used again, so what was there before is gone or somewhere else.
+            let last = positions.max { $0.generation < $1.generation }
+            if let last { abandon(last, .deleted, before: tail, since: start(tail)) }
+        case .truncated(let position, let generation):
+            state.truncationCount += 1
+            try begin(tail, file, generation)
+            abandon(position, .truncated, before: tail, since: start(tail))
+        }
     }
+
+    /// From when on siblings of a file may have been missed: for ever, if the agent was down.
+    private func start(_ tail: FileTail) -> Timestamp? {
+        tail.isFromStart ? Timestamp(microseconds: .min) : nil
+    }
+
+    /// Begins a content that was never seen.
+    private func begin(
+        _ tail: FileTail, _ file: FileContent, _ generation: UInt32
+    ) throws(SystemError) {
+        tail.restart(generation: generation, emptyTail: reader.emptyTail)
+        tail.isRecognised = true
+        tail.isBegunEmpty = tail.byteCount == 0
+        let isNewHere = !known.isKnown(path: tail.path) && !known.isKnown(path: tail.firstName)
+        guard startAt == .end, tail.isFromStart, isNewHere else { return }
+        try reader.skipToEnd(tail, file)
+        tail.passed = (tail.position.offset, 0)
+        // That place is worth keeping before the first record comes, or the next start would leave
+        // out what came in between as well.
+        if tail.position.key != .zero { announce(tail) }
+    }
+
+    /// Goes on with known content.
+    func resume(
+        _ tail: FileTail, _ position: FilePosition, _ file: FileContent
+    ) throws(SystemError) {
+        let skip = try reader.skip(at: position.offset, file)
+        tail.resume(position, skip: skip)
+        keys.insert(position.key)
+        tail.isRecognised = true
+        tail.isBegunEmpty = false
+        tail.original = nil
+        tail.certainModified = tail.modified
+    }
+
+    /// Hands out a position without records.
+    func announce(_ tail: FileTail) {
+        let padding = [UInt8](repeating: 0, count: RecordBatch.paddingByteCount)
+        notices.append(batch(tail, padding, []))
+    }
+
+    // MARK: The end
+
+    /// Reads a file from its first byte as a new content.
+    func startAgain(_ tail: FileTail, oldByteCount: UInt64) {
+        state.truncationCount += 1
+        let (ended, passed, checkpoints) = end(tail, byteCount: oldByteCount)
+        tail.lastEnded = ended
+        let since = tail.certainModified
+        let isNameless = ended.key == .zero
+        let next = known.lastGeneration(tail.number.inode).map { $0 &+ 1 } ?? 0
+        // A content without a record had no key, so nothing has to be kept apart from it.
+        tail.restart(
+            generation: isNameless && tail.isRecognised ? ended.generation : next,
+            emptyTail: reader.emptyTail)
+        // What a rotated name leads to now may be a copy of something.
+        tail.isRecognised = !tail.hasRotatedName
+        tail.original = nil
+        takeSize(tail)
+        tail.certainModified = tail.modified
+        tail.isBegunEmpty = tail.byteCount == 0
+        abandon(ended, .truncated, before: tail, checkpoints, since: since, passed: passed)
+        // A file that took over the number of another one is none of that one's lineage.
+        if !RotatedName.isRelated(tail.path, to: tail.firstName) { changeLineage(tail) }
+        enqueue(tail)
+    }
+
+    /// Looks how long a file is now, whatever was believed of its last content.
+    private func takeSize(_ tail: FileTail) {
+        guard tail.measured == nil else { return }
+        let status = (try? tail.file?.status()) ?? (try? FileSystem.status(tail.path))
+        guard let status, FileNumber(status) == tail.number else {
+            tail.byteCount = 0
+            return
+        }
+        tail.byteCount = UInt64(status.byteCount)
+        tail.modified = status.modified
+    }
+
+    /// Where a content that is no longer followed was left, and what was counted of it.
+    private func end(
+        _ tail: FileTail, byteCount: UInt64
+    ) -> (FilePosition, (from: UInt64, count: UInt64), [FileTail.Checkpoint]) {
+        var ended = tail.position
+        ended.size = max(byteCount, ended.offset)
+        keys.remove(ended.key)
+        return (ended, tail.passed, tail.checkpoints)
+    }
+
+    /// Gives up a file that is nowhere to be found and not open: a copy of it is read on, or what
+    /// was not read is lost.
+    func vanish(_ tail: FileTail) {
+        let isFollowed = tail.isRecognised && tail.original == nil && !tail.isCompressed
+        let isUnseen =
+            !tail.isRecognised && !tail.isOnlyIfKnown && known[tail.number.inode].isEmpty
+            && RotatedName.base(of: tail.path) == nil
+        let (ended, passed, checkpoints) = end(tail, byteCount: tail.byteCount)
+        let next = lineages[tail.lineage]?.drop { $0 !== tail }.dropFirst().first
+        remove(tail)
+        guard isFollowed || isUnseen else {
+            if ended.key != .zero, tail.original == nil { known.remember(ended) }
+            return
+        }
+        abandon(ended, .deleted, before: next, checkpoints, passed: passed)
+    }
+
+    /// Forgets a file that was read to its end, but not what was read of it.
+    func letGo(_ tail: FileTail) {
+        let (ended, passed, _) = end(tail, byteCount: tail.byteCount)
+        if tail.isRecognised, tail.original == nil {
+            let lost = ended.size - ended.offset
+            audit(ended, passed, lost: lost)
+            lose(ended, .deleted, lost)
+            if ended.key != .zero { known.remember(ended) }
+        }
+        remove(tail)
+    }
+
+    private func remove(_ tail: FileTail) {
+        setTrouble(tail, nil)
+        closeFile(tail)
+        state.lagByteCount -= tail.lag
+        tail.lag = 0
+        if tail.isUnread { unreadCount -= 1 }
+        tail.isUnread = false
+        tails[tail.number] = nil
+        if byPath[tail.path] === tail { byPath[tail.path] = nil }
+        leaveLineage(tail)
+    }
+
+    func leaveLineage(_ tail: FileTail) {
+        lineages[tail.lineage]?.removeAll { $0 === tail }
+        if lineages[tail.lineage]?.isEmpty == true { lineages[tail.lineage] = nil }
+    }
+
+    private func changeLineage(_ tail: FileTail) {
+        leaveLineage(tail)
+        tail.firstName =
+            PathSelection.lineage(of: tail.path) { byPath[$0]?.isNamed == true } ?? tail.path
+        tail.lineage = RotatedName.root(of: tail.firstName)
+        tail.isRotated = tail.firstName != tail.path
+        enterLineage(tail)
+    }
+
+    // MARK: Trouble
 
     /// Puts a file aside for a while after an error.
     func fail(_ tail: FileTail, _ error: SystemError) {
@@ -82,14 +279,21 @@ extension FileFollower {
         if tail.trouble == nil, trouble != nil { state.unreadableFileCount += 1 }
         if tail.trouble != nil, trouble == nil { state.unreadableFileCount -= 1 }
         tail.trouble = trouble
+        if trouble != nil || !troubles.isEmpty { troubles[tail.number] = trouble?.reason }
     }
 
-    /// Keeps the sum over all files up to date.
+    // MARK: The state
+
+    /// Keeps the sums over all files up to date.
     func noteLag(_ tail: FileTail) {
         let offset = tail.position.offset
-        let lag = tail.byteCount > offset ? tail.byteCount - offset : 0
+        let isBehind = tail.byteCount > offset && tail.original == nil
+        let lag = isBehind ? tail.byteCount - offset : 0
         state.lagByteCount = state.lagByteCount - tail.lag + lag
         tail.lag = lag
+        let isUnread = tail.isWaiting
+        if isUnread != tail.isUnread { unreadCount += isUnread ? 1 : -1 }
+        tail.isUnread = isUnread
     }
 
     /// The state with the sentences about what cannot be read.
@@ -97,11 +301,12 @@ extension FileFollower {
         var result = state
         result.isReadable = pathTroubles.isEmpty && state.unreadableFileCount == 0
         if !result.isReadable {
-            let reasons = tails.values.compactMap(\.trouble?.reason) + pathTroubles.values
+            let reasons = Array(troubles.values) + pathTroubles.values
             result.reasons = Array(reasons.sorted().prefix(InputState.reasonLimit))
         }
         result.fileCount = tails.count
         result.isPolling = watch.isRefused
+        result.hasUnread = unreadCount > 0 || !notices.isEmpty
         return result
     }
 }

@@ -22,16 +22,24 @@ final class FileFollower {
     var lineages: [String: [FileTail]] = [:]
     var keys: Set<FileKey> = []
     var state = InputState()
+    var troubles: [FileNumber: String] = [:]
     var pathTroubles: [String: String] = [:]
+    var unreadCount = 0
+    /// Batches without records that go before all others: losses, and places worth keeping.
+    var notices: [RecordBatch] = []
+    /// Positions to give up with the next batch.
+    var forgotten: [Position.Identity] = []
     var isFirstScan = true
     var nextRescan = MonotonicInstant(nanoseconds: .min)
     var isRescanWanted = true
     var earliestRescan = MonotonicInstant(nanoseconds: .min)
+    var nextReview: MonotonicInstant
 
     private var isWoken = false
     private var queue = TailQueue()
     private var polled: [FileTail] = []
     private var nextPoll = MonotonicInstant(nanoseconds: .max)
+    private var earliestPoll = MonotonicInstant(nanoseconds: .min)
     private var nextLook = MonotonicInstant(nanoseconds: .min)
 
     init(
@@ -48,6 +56,7 @@ final class FileFollower {
         clock = context.clock
         reader = TailReader(input: configuration.id, framing: framing)
         known = KnownFiles(context.positions, input: configuration.id)
+        nextReview = context.clock.monotonic().advanced(by: timing.review)
     }
 
     /// The next batch, or nil when the time is up, or earlier when something woke the watch.
@@ -56,7 +65,7 @@ final class FileFollower {
         while true {
             let now = clock.monotonic()
             lookAround(now)
-            if let batch = readNext() { return batch }
+            if let batch = takeNotice() ?? readNext() ?? takeNotice() { return batch }
             let later = clock.monotonic()
             guard later < deadline, !isWoken else {
                 isWoken = false
@@ -83,6 +92,7 @@ final class FileFollower {
         }
         if now >= nextRescan || (isRescanWanted && now >= earliestRescan) { rescan(now) }
         if now >= nextPoll { poll(now) }
+        if now >= nextReview { review(now) }
     }
 
     private func take(_ news: (changes: [FolderWatch.Change], isWoken: Bool)) {
@@ -126,33 +136,45 @@ final class FileFollower {
 
     /// Compares a file's status with what is known and queues it when there is something to do.
     func update(_ tail: FileTail, _ status: FileStatus) {
+        tail.linkCount = status.linkCount
+        if let measured = tail.measured {
+            updateCompressed(tail, measured, status)
+            return
+        }
         let byteCount = UInt64(status.byteCount)
         let change = FileChange.decide(
             oldByteCount: tail.byteCount, byteCount: byteCount, offset: tail.position.offset,
             examined: tail.examined, isModified: status.modified != tail.modified)
-        if byteCount != tail.byteCount { tail.lastGrowth = clock.monotonic() }
+        let oldByteCount = tail.byteCount
+        if byteCount != oldByteCount || status.modified != tail.modified { noteChange(tail) }
         tail.modified = status.modified
         tail.byteCount = byteCount
         switch change {
         case .nothing: break
         case .readable: enqueue(tail)
-        case .truncated(let lost):
-            state.lostByteCount += lost
-            startAgain(tail)
+        case .cut:
+            tail.cutFrom = max(tail.cutFrom, oldByteCount)
+            enqueue(tail)
+        case .truncated:
+            // Of what is not known yet, and of a copy, nothing was to be read here.
+            if tail.isBegun || isNewHere(tail) {
+                startAgain(tail, oldByteCount: oldByteCount)
+            } else {
+                enqueue(tail)
+            }
         }
         noteLag(tail)
     }
 
-    /// Reads a file from its first byte as a new content.
-    private func startAgain(_ tail: FileTail) {
-        state.truncationCount += 1
-        if tail.position.key != .zero { known.end(tail.position) }
-        keys.remove(tail.position.key)
-        tail.restart(
-            generation: max(tail.position.generation, known.lastGeneration(tail.number.inode) ?? 0)
-                &+ 1, emptyTail: reader.emptyTail)
-        tail.isRecognised = true
-        enqueue(tail)
+    /// Whether a file has a name and a number of which nothing is known.
+    private func isNewHere(_ tail: FileTail) -> Bool {
+        !tail.isRecognised && !tail.hasRotatedName && known[tail.number.inode].isEmpty
+    }
+
+    func noteChange(_ tail: FileTail) {
+        let now = clock.monotonic()
+        tail.lastGrowth = now
+        state.quietSince = now
     }
 
     // MARK: Looking again and again
@@ -166,9 +188,12 @@ final class FileFollower {
             guard tails[tail.number] === tail else { continue }
             look(tail, now)
         }
-        nextPoll =
-            polled.isEmpty
-            ? MonotonicInstant(nanoseconds: .max) : now.advanced(by: timing.poll)
+        // A look at many files costs time, so it takes at most a small share of it.
+        let later = clock.monotonic()
+        let cost = later.duration(since: now)
+        let rest = min(cost * FileFollower.restPerWork, timing.longestPoll)
+        earliestPoll = later.advanced(by: max(timing.poll, rest))
+        nextPoll = polled.isEmpty ? MonotonicInstant(nanoseconds: .max) : earliestPoll
     }
 
     private func look(_ tail: FileTail, _ now: MonotonicInstant) {
@@ -177,13 +202,16 @@ final class FileFollower {
             return pollLater(tail)
         }
         refresh(tail)
+        if tail.isLink { lookAtLink(tail) }
+        guard tails[tail.number] === tail else { return }
+        if tail.original != nil { lookAtOriginal(tail) }
         let quiet = now.duration(since: tail.lastGrowth)
         if tail.isQueued { return pollLater(tail) }
         if tail.isRotated, quiet >= timing.quiet {
-            if tail.byteCount > tail.position.offset, tail.ending != .flushAll {
+            if tail.isWaiting, tail.ending != .flushAll {
                 tail.ending = .flushAll
                 enqueue(tail)
-            } else if !tail.isNamed {
+            } else if !tail.isNamed, isDone(tail, quiet) {
                 return letGo(tail)
             }
         } else if tail.isJoining, quiet >= joinTimeout, tail.ending == .hold {
@@ -193,34 +221,40 @@ final class FileFollower {
         pollLater(tail)
     }
 
+    /// Whether a rotated file that no pattern names need not be followed any longer.
+    func isDone(_ tail: FileTail, _ quiet: Duration) -> Bool {
+        if tail.linkCount == 0 || tail.isCompressed || quiet >= timing.linger { return true }
+        // Its writer may go on. A name is enough to notice that; without one the open file is.
+        if tail.isReachable {
+            closeFile(tail)
+            return false
+        }
+        return state.openFileCount > InputLimit.keptOpenFileCount
+    }
+
+    /// A link may lead to another file by now, of which its folder says nothing.
+    private func lookAtLink(_ tail: FileTail) {
+        guard let status = try? FileSystem.status(tail.path), FileNumber(status) != tail.number
+        else { return }
+        isRescanWanted = true
+    }
+
     /// Has a file looked at again, as long as there is a reason.
     func pollLater(_ tail: FileTail) {
-        let isUnfinished = tail.isRotated && tail.byteCount > tail.position.offset
+        let isUnfinished =
+            tail.isRotated && tail.byteCount > tail.position.offset && tail.original == nil
+        let isLeaving = !tail.isNamed && (tail.file != nil || !tail.isReachable)
         guard
-            tail.trouble != nil || tail.isJoining || isUnfinished || !tail.isNamed || tail.isLink
+            tail.trouble != nil || tail.isJoining || isUnfinished || isLeaving || tail.isLink
+                || tail.original != nil || tail.measured?.isWhole == false
+                || (tail.measured == nil && RotatedName.isCompressed(tail.path))
                 || !watch.covers(FileSystem.folder(of: tail.path))
         else { return }
         guard !tail.isPolled else { return }
         tail.isPolled = true
         polled.append(tail)
-        nextPoll = min(nextPoll, clock.monotonic().advanced(by: timing.poll))
-    }
-
-    /// Forgets a file, but not what was read of it.
-    func letGo(_ tail: FileTail) {
-        if tail.byteCount > tail.position.offset, tail.ending != .flushAll {
-            state.lostByteCount += tail.byteCount - tail.position.offset
-        }
-        if tail.position.key != .zero { known.remember(tail.position) }
-        keys.remove(tail.position.key)
-        setTrouble(tail, nil)
-        closeFile(tail)
-        state.lagByteCount -= tail.lag
-        tail.lag = 0
-        tails[tail.number] = nil
-        if byPath[tail.path] === tail { byPath[tail.path] = nil }
-        lineages[tail.lineage]?.removeAll { $0 === tail }
-        if lineages[tail.lineage]?.isEmpty == true { lineages[tail.lineage] = nil }
+        let due = max(earliestPoll, clock.monotonic().advanced(by: timing.poll))
+        nextPoll = min(nextPoll, due)
     }
 
     // MARK: Turns
@@ -247,6 +281,8 @@ final class FileFollower {
             }
             tail.isQueued = false
             if let batch = readTurn(tail) { return batch }
+            // What was found out may have to go before what is read next.
+            if let notice = takeNotice() { return notice }
         }
         return nil
     }
@@ -256,7 +292,8 @@ final class FileFollower {
         guard let list = lineages[tail.lineage], list.count > 1 else { return false }
         for other in list {
             if other === tail { return false }
-            if other.trouble != nil { continue }
+            // Files with other names that are all being written do not wait for each other.
+            if other.trouble != nil || other.isHeld || !other.isRotated { continue }
             if other.hasUnread { enqueue(other) }
             if other.hasUnread || other.isJoining { return true }
         }
@@ -268,23 +305,87 @@ final class FileFollower {
             pollLater(tail)
             return nil
         }
-        defer { noteLag(tail) }
+        defer { if tails[tail.number] === tail { noteLag(tail) } }
         do throws(SystemError) {
             guard let file = try open(tail) else { return nil }
-            if !tail.isRecognised, try recognise(tail, file) {
-                enqueue(tail)
-                let padding = [UInt8](repeating: 0, count: RecordBatch.paddingByteCount)
-                return batch(tail, padding, [])
+            if file.isCompressed {
+                guard try measure(tail, file) else {
+                    tail.isHeld = true
+                    enqueue(tail)
+                    return nil
+                }
+            } else {
+                // It may have shrunk since it was looked at.
+                update(tail, try file.status())
             }
+            guard try isReady(tail, file) else { return nil }
             let before = tail.position.offset
             let outcome = try reader.read(tail, file)
             state.readByteCount += tail.position.offset - before
             setTrouble(tail, nil)
+            if case .changed = outcome {} else { noteCertain(tail) }
+            if case .advanced = outcome { try reader.passHole(tail, file) }
             return settle(tail, outcome)
         } catch {
             fail(tail, error)
             return nil
         }
+    }
+
+    /// Takes note that a file holds the content that it held before.
+    private func noteCertain(_ tail: FileTail) {
+        tail.certainModified = tail.modified
+        if tail.cutFrom > tail.byteCount { loseEnd(tail, tail.cutFrom - tail.byteCount) }
+        tail.cutFrom = 0
+    }
+
+    /// Whether a file is one to be read, found out when it is not known yet.
+    private func isReady(_ tail: FileTail, _ file: FileContent) throws(SystemError) -> Bool {
+        if tail.original != nil {
+            try compareAgain(tail, file)
+            if tail.original != nil { return false }
+        }
+        if tail.isBegunEmpty, tail.byteCount > 0 {
+            tail.isBegunEmpty = false
+            // It was nothing yet, and may be a copy.
+            if tail.hasRotatedName { tail.isRecognised = false }
+        }
+        guard !tail.isRecognised else { return true }
+        tail.isHeld = isTooEarly(tail)
+        if tail.isHeld {
+            setTrouble(tail, nil)
+            rest(tail)
+            return false
+        }
+        try recognise(tail, file)
+        guard tails[tail.number] === tail else { return false }
+        setTrouble(tail, nil)
+        if tail.original != nil {
+            closeFile(tail)
+            pollLater(tail)
+            return false
+        }
+        // Others may have to go before it by now.
+        guard notices.isEmpty, tail.file === file, !isBehindAnother(tail) else {
+            if state.openFileCount > InputLimit.keptOpenFileCount { closeFile(tail) }
+            enqueue(tail)
+            return false
+        }
+        return true
+    }
+
+    /// Whether a copy is just being made, and does not show yet what it is a copy of.
+    func isTooEarly(_ tail: FileTail) -> Bool {
+        guard tail.hasRotatedName else { return false }
+        let quiet = clock.monotonic().duration(since: tail.lastGrowth)
+        let isUnfinished = tail.measured?.isWhole == false
+        if isUnfinished {
+            // gzip(1) keeps the original until it is done.
+            let original =
+                RotatedName.isCompressed(tail.path) ? RotatedName.base(of: tail.path) : nil
+            return quiet < timing.quiet || original.map(FileSystem.exists) == true
+        }
+        return tail.byteCount == 0 && known[tail.number.inode].isEmpty
     }
 
     private func settle(_ tail: FileTail, _ outcome: TailReader.Outcome) -> RecordBatch? {
@@ -297,7 +398,7 @@ final class FileFollower {
         case .waiting:
             rest(tail)
         case .changed:
-            startAgain(tail)
+            startAgain(tail, oldByteCount: tail.certainByteCount)
         }
         return nil
     }
@@ -307,25 +408,36 @@ final class FileFollower {
         if tail.ending == .flushLines { tail.ending = .hold }
         // What comes after an end that was taken for final is handed out as well.
         if tail.ending == .flushAll, tail.position.offset == tail.byteCount { tail.ending = .hold }
-        let isSafeToClose = tail.isNamed && !tail.isRotated
-        if state.openFileCount > InputLimit.openFileLimit, isSafeToClose { closeFile(tail) }
+        if state.openFileCount > InputLimit.openFileLimit, isSafeToClose(tail) { closeFile(tail) }
+        if tail.file?.end == .damaged, !tail.isHeld, !tail.hasUnread { noteDamage(tail) }
+        if tail.measured?.isWhole == true { closeFile(tail) }
         pollLater(tail)
     }
 
-    private func batch(_ tail: FileTail, _ bytes: [UInt8], _ records: [Record]) -> RecordBatch {
+    /// Whether a file can be opened again, or has nothing left to give if not.
+    func isSafeToClose(_ tail: FileTail) -> Bool {
+        guard tail.isReachable else { return false }
+        return !tail.isRotated || tail.byteCount == tail.position.offset || tail.isHeld
+    }
+
+    /// The records of a file with the position behind them.
+    func batch(_ tail: FileTail, _ bytes: [UInt8], _ records: [Record]) -> RecordBatch {
         if keys.insert(tail.position.key).inserted == false, tail.source != tail.claimedSource {
             makeKeyUnique(tail)
         }
         tail.claimedSource = tail.source
+        takeNumber(tail)
+        if tail.position.inode == tail.number.inode { known.note(tail.position) }
         let now = clock.now()
         if !records.isEmpty { state.lastRecord = now }
         state.recordCount += UInt64(records.count)
         for record in records where record.damage.contains(.cut) { state.cutRecordCount += 1 }
         tail.position.path = tail.path
-        return RecordBatch(
+        var batch = RecordBatch(
             input: input, source: tail.source, path: tail.path, observed: now, bytes: bytes,
-            records: records,
-            positions: [Position(input: input, place: .file(tail.position))])
+            records: records, positions: [Position(input: input, place: .file(tail.position))])
+        giveUp(&batch)
+        return batch
     }
 
     /// Two files on two file systems can have one inode and one first record.
@@ -337,6 +449,8 @@ final class FileFollower {
     }
 
     private static let lookInterval = Duration.milliseconds(5)
+    /// How much longer than a look at many files the rest after it is.
+    static let restPerWork = 200
 }
 
 /// Files that wait for their turn, first come first served.

@@ -11,7 +11,7 @@ public final class FileInput: Input {
     public let id: String
 
     private let source: WatchSource
-    private let follower: Mutex<FileFollower>
+    let follower: Mutex<FileFollower>
     private let snapshot: Mutex<InputState>
     private let isClosed = Atomic(false)
 
@@ -26,11 +26,12 @@ public final class FileInput: Input {
 
     init(
         _ configuration: InputConfiguration, framing: RecordFraming, context: InputContext,
-        timing: FileTiming, isWatching: Bool
+        timing: FileTiming, isWatching: Bool,
+        reportsChanges: @escaping @Sendable (String) -> Bool = FileSystem.reportsChanges
     ) throws(InputError) {
         id = configuration.id
         do throws(SystemError) {
-            source = try WatchSource(isWatching: isWatching)
+            source = try WatchSource(isWatching: isWatching, reportsChanges: reportsChanges)
         } catch {
             throw .system(input: configuration.id, error)
         }

@@ -90,6 +90,9 @@ enum FileChange: Sendable, Hashable {
     case nothing
     /// There may be something to read; the bytes before the offset are checked on the way.
     case readable
+    /// The end is gone, of which nothing was read, or the content is another one: the bytes before
+    /// the offset will tell.
+    case cut
     /// The content is another one; so many bytes were seen but never read.
     case truncated(lostByteCount: UInt64)
 
@@ -98,72 +101,11 @@ enum FileChange: Sendable, Hashable {
         oldByteCount: UInt64, byteCount: UInt64, offset: UInt64, examined: UInt64,
         isModified: Bool
     ) -> FileChange {
-        if byteCount < offset {
+        if byteCount < offset || (offset == 0 && byteCount < oldByteCount) {
             return .truncated(lostByteCount: oldByteCount > offset ? oldByteCount - offset : 0)
         }
-        if byteCount > examined || byteCount < oldByteCount || isModified { return .readable }
+        if byteCount < oldByteCount { return .cut }
+        if byteCount > examined || isModified { return .readable }
         return .nothing
-    }
-}
-
-/// The positions of an input, by inode: those it started with and those of files it let go of.
-struct KnownFiles {
-    private var positions: [UInt64: [FilePosition]] = [:]
-    private var endedGenerations: [UInt64: UInt32] = [:]
-    private var paths: Set<String> = []
-
-    /// The most positions kept for one inode.
-    private static let positionLimit = 8
-
-    /// Starts with the positions of one input.
-    init(_ all: [Position], input: String) {
-        for position in all where position.input == input {
-            if case .file(let file) = position.place { remember(file) }
-        }
-    }
-
-    /// The positions whose file had this inode.
-    subscript(inode: UInt64) -> [FilePosition] { positions[inode] ?? [] }
-
-    /// All positions.
-    var all: [FilePosition] { positions.values.flatMap { $0 } }
-
-    /// Whether a file was read under this path.
-    func isKnown(path: String) -> Bool { paths.contains(path) }
-
-    /// The highest generation an inode has had; nil for an inode never seen.
-    func lastGeneration(_ inode: UInt64) -> UInt32? {
-        let known = positions[inode]?.map(\.generation).max()
-        return [known, endedGenerations[inode]].compactMap { $0 }.max()
-    }
-
-    /// Takes note that a content was truncated away: nothing is resumed there, and the next content
-    /// of the inode gets a later generation.
-    mutating func end(_ position: FilePosition) {
-        let inode = position.inode
-        positions[inode]?.removeAll {
-            $0.device == position.device && $0.generation <= position.generation
-        }
-        if endedGenerations.count >= InputLimit.rememberedFileLimit,
-            let victim = endedGenerations.keys.first
-        {
-            endedGenerations[victim] = nil
-        }
-        endedGenerations[inode] = max(endedGenerations[inode] ?? 0, position.generation)
-    }
-
-    /// Keeps a position, in place of an earlier one of the same content.
-    mutating func remember(_ position: FilePosition) {
-        if positions[position.inode] == nil, positions.count >= InputLimit.rememberedFileLimit,
-            let victim = positions.keys.first
-        {
-            positions[victim] = nil
-        }
-        var list = positions[position.inode] ?? []
-        list.removeAll { $0.key == position.key }
-        list.append(position)
-        if list.count > KnownFiles.positionLimit { list.removeFirst() }
-        positions[position.inode] = list
-        if paths.count < InputLimit.rememberedFileLimit { paths.insert(position.path) }
     }
 }

@@ -6,11 +6,17 @@ import Synchronization
 final class WatchSource: Sendable {
     /// Nil when the kernel refuses inotify, or when a test does.
     let watcher: DirectoryWatcher?
+    /// Whether changes in a folder are reported at all: not for what other machines do.
+    let reportsChanges: @Sendable (String) -> Bool
     private let bell: Bell
     private let isWoken = Atomic(false)
 
     /// Opens inotify, and does without when that is refused.
-    init(isWatching: Bool = true) throws(SystemError) {
+    init(
+        isWatching: Bool = true,
+        reportsChanges: @escaping @Sendable (String) -> Bool = FileSystem.reportsChanges
+    ) throws(SystemError) {
+        self.reportsChanges = reportsChanges
         bell = try Bell()
         // Refused means that no instance is left for this user: polling does the same, later.
         watcher = isWatching ? try? DirectoryWatcher() : nil
@@ -54,16 +60,17 @@ final class FolderWatch {
     private var folders: [Int: String] = [:]
     private var numbers: [String: Int] = [:]
     private var refusals: [String: SystemError] = [:]
+    private var silent: Set<String> = []
 
     init(_ source: WatchSource) {
         self.source = source
     }
 
     /// True when at least one folder, or all of them, cannot be watched.
-    var isRefused: Bool { source.watcher == nil || !refusals.isEmpty }
+    var isRefused: Bool { source.watcher == nil || !refusals.isEmpty || !silent.isEmpty }
 
     /// Whether changes in a folder are reported.
-    func covers(_ folder: String) -> Bool { numbers[folder] != nil }
+    func covers(_ folder: String) -> Bool { numbers[folder] != nil && !silent.contains(folder) }
 
     /// Why a folder is not watched, when the kernel said so.
     func refusal(of folder: String) -> SystemError? { refusals[folder] }
@@ -71,6 +78,11 @@ final class FolderWatch {
     /// Watches a folder. A refusal is kept and tried again at the next call.
     func add(_ folder: String) {
         guard let watcher = source.watcher else { return }
+        if source.reportsChanges(folder) {
+            silent.remove(folder)
+        } else {
+            silent.insert(folder)
+        }
         do throws(SystemError) {
             // The folder at a path may be another one by now; then it gets another number.
             let number = try watcher.add(folder, [.folder, .attributes])

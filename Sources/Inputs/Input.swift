@@ -21,11 +21,20 @@ public protocol Input: AnyObject, Sendable {
     /// Makes a `next` that waits return soon.
     func wake()
 
+    /// Reads again what the configuration names and others renew, as certificates. From any thread;
+    /// what cannot be used leaves the old in place, and `state` says why.
+    func reload()
+
     /// Ends reading: a waiting `next` returns, later ones answer nil at once.
     func close()
 
     /// How the input is doing. Never waits for a read.
     var state: InputState { get }
+}
+
+extension Input {
+    /// Does nothing: most inputs name nothing that others renew.
+    public func reload() {}
 }
 
 /// How an input is doing, at one moment.
@@ -59,6 +68,17 @@ public struct InputState: Sendable, Hashable {
     public var truncationCount: UInt64 = 0
     /// The bytes known to have been truncated or deleted before they were read.
     public var lostByteCount: UInt64 = 0
+    /// True while there is something to hand out that can be read: unread bytes, a record that
+    /// waits for its end to show, the unfinished last line of a file that was rotated away.
+    ///
+    /// Together with `quietSince` it says whether an input is done for now: nothing unread, and
+    /// nobody wrote for a while.
+    public var hasUnread = false
+    /// When something was last seen to appear, grow or shrink; nil before the first look, and for
+    /// inputs that cannot tell.
+    public var quietSince: MonotonicInstant?
+    /// What became of the contents of files that came to an end.
+    public var audit = InputAudit()
     /// When the last record was handed out.
     public var lastRecord: Timestamp?
 
@@ -67,4 +87,26 @@ public struct InputState: Sendable, Hashable {
 
     /// The files that can be read.
     public var readableFileCount: Int { fileCount - unreadableFileCount }
+}
+
+/// The bytes of file contents that came to an end, by what became of them.
+///
+/// A content ends when its file is truncated, or was deleted or rotated and is let go. Then
+/// `byteCount = passedByteCount + lostByteCount`, counted on two ways; what is missing in that sum
+/// is `unaccountedByteCount`, and anything but 0 is a mistake of the agent.
+public struct InputAudit: Sendable, Hashable {
+    /// The contents that ended.
+    public var contentCount: UInt64 = 0
+    /// The bytes they had, as far as was seen.
+    public var byteCount: UInt64 = 0
+    /// The bytes that were handed out, or left out on purpose: empty lines, holes, what is behind
+    /// the limit of a record.
+    public var passedByteCount: UInt64 = 0
+    /// The bytes that were gone before they could be read.
+    public var lostByteCount: UInt64 = 0
+    /// The bytes of which nobody knows what became of them.
+    public var unaccountedByteCount: UInt64 = 0
+
+    /// Nothing has ended yet.
+    public init() {}
 }

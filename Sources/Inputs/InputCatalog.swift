@@ -32,6 +32,36 @@ public enum InputCatalog {
             try FileInput(configuration, framing: framing, context: context)
         case .stdin:
             try StandardInput(configuration, framing: framing, context: context)
+        case .journal:
+            try JournalInput(configuration, context: context)
+        case .syslog:
+            try SyslogInput(configuration, context: context)
+        case .http:
+            try HTTPInput(configuration, context: context)
+        }
+    }
+
+    /// What would keep an input that is no file from its work: sentences with a way out.
+    ///
+    /// Nothing is listened on, so an agent that runs is not disturbed.
+    public static func findings(_ configuration: InputConfiguration) -> [String] {
+        switch configuration.kind {
+        case .file, .stdin: []
+        case .journal: JournalFiles(configuration.journal.source).reasons
+        case .syslog: findings(configuration.syslog.listener?.tls)
+        case .http: findings(configuration.http.listener?.tls)
+        }
+    }
+
+    private static func findings(_ files: ListenerConfiguration.TLSFiles?) -> [String] {
+        guard let files else { return [] }
+        do throws(TLSError) {
+            _ = try TLSServer(
+                certificate: files.certificate, key: files.key,
+                clientAuthorities: files.clientAuthorities)
+            return []
+        } catch {
+            return [error.description]
         }
     }
 }

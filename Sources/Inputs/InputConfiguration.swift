@@ -5,7 +5,7 @@ import Platform
 public struct InputConfiguration: Sendable {
     /// The kinds of inputs.
     public enum Kind: String, Sendable, CaseIterable {
-        case file, stdin
+        case file, stdin, journal, syslog, http
     }
 
     /// How records are wrapped in their source.
@@ -40,6 +40,12 @@ public struct InputConfiguration: Sendable {
     public var tenant: String?
     /// The most bytes of a record.
     public var recordByteLimit: Int
+    /// What is said about a journal only.
+    public var journal = JournalConfiguration()
+    /// What is said about a receiver of syslog only.
+    public var syslog = SyslogConfiguration()
+    /// What is said about a receiver of requests only.
+    public var http = HTTPInputConfiguration()
     /// Where it was written, to report what other parts find wrong with it.
     public var node: ConfigurationNode
 
@@ -48,17 +54,18 @@ public struct InputConfiguration: Sendable {
         node = reader.node
         id = reader.requiredString("id")
         kind = InputConfiguration.readKind(&reader)
-        paths = reader.strings("paths")
-        exclude = reader.strings("exclude")
+        paths = []
+        exclude = []
+        framing = .auto
+        startAt = .beginning
         parser = reader.string("parser", default: "auto")
-        framing = InputConfiguration.readFraming(&reader)
         timezone = reader.string("timezone")
-        startAt = reader.choice("start_at", default: Start.beginning)
         labels = reader.stringMap("labels")
         tenant = reader.string("tenant")
         recordByteLimit = reader.byteCount(
             "max_record_bytes", in: InputLimit.recordByteLimits,
             default: InputLimit.defaultRecordByteLimit)
+        readOwnKeys(&reader)
         check(&reader)
         reader.finish()
     }
@@ -81,6 +88,20 @@ public struct InputConfiguration: Sendable {
         node = ConfigurationNode(file: "", line: 0, column: 0, keyPath: "", content: .null)
     }
 
+    /// What the input may hold in memory besides the batches that it has handed out.
+    public var memoryByteLimit: Int {
+        switch kind {
+        case .file, .stdin, .journal: InputLimit.blockByteCount + recordByteLimit
+        case .syslog:
+            syslog.transport == .udp
+                ? Socket.datagramByteLimit * Socket.datagramCountLimit
+                : InputLimit.unfinishedByteLimit
+                    + (syslog.connectionLimit + 1) * InputLimit.connectionReadByteCount
+        // Bodies that are received, and as many that wait for their commit.
+        case .http: 2 * InputLimit.bodyCount * http.bodyByteLimit
+        }
+    }
+
     /// Reads the list under `inputs` of the top mapping, and reports ids that come twice.
     public static func list(reading reader: inout ConfigurationReader) -> [InputConfiguration] {
         var list: [InputConfiguration] = []
@@ -92,22 +113,68 @@ public struct InputConfiguration: Sendable {
             if input.kind == .stdin, list.contains(where: { $0.kind == .stdin }) {
                 child.problem("type", "stdin can be read by one input only")
             }
+            if let place = input.place, let other = list.first(where: { $0.place == place }) {
+                child.problem("listen", "is taken by the input \"\(other.id)\"; use another port")
+            }
             list.append(input)
         }
         return list
     }
 
+    /// What no other input may listen on; nil for inputs that do not listen.
+    private var place: String? {
+        switch kind {
+        case .file, .stdin, .journal: nil
+        case .syslog:
+            syslog.listener.map { place in
+                (syslog.transport == .udp ? "udp " : "tcp ") + place.address.text
+            }
+        case .http: http.listener.map { "tcp " + $0.address.text }
+        }
+    }
+
+    // MARK: Keys of one kind
+
+    private static let fileKeys = ["exclude", "framing", "paths", "start_at"]
+
+    private static func keys(of kind: Kind) -> [String] {
+        switch kind {
+        case .file: fileKeys
+        case .stdin: ["framing"]
+        case .journal: JournalConfiguration.keys
+        case .syslog: SyslogConfiguration.keys
+        case .http: HTTPInputConfiguration.keys
+        }
+    }
+
+    /// Reads what only inputs of this kind have, and says so of what only others have.
+    private mutating func readOwnKeys(_ reader: inout ConfigurationReader) {
+        let own = InputConfiguration.keys(of: kind)
+        let others = Set(Kind.allCases.flatMap { InputConfiguration.keys(of: $0) })
+        for key in others.subtracting(own).sorted() where reader.node[key] != nil {
+            reader.allow(key)
+            reader.problem(key, "has no meaning for type \(kind.rawValue); leave it out")
+        }
+        if own.contains("framing") { framing = InputConfiguration.readFraming(&reader) }
+        if own.contains("start_at") {
+            startAt = reader.choice("start_at", default: Start.beginning)
+        }
+        switch kind {
+        case .file:
+            paths = reader.strings("paths")
+            exclude = reader.strings("exclude")
+        case .stdin: break
+        case .journal: journal = JournalConfiguration(reading: &reader)
+        case .syslog: syslog = SyslogConfiguration(reading: &reader)
+        case .http: http = HTTPInputConfiguration(reading: &reader)
+        }
+    }
+
     // MARK: Words
 
     private static func readKind(_ reader: inout ConfigurationReader) -> Kind {
-        let later = ["journal", "syslog", "http"]
-        if let word = reader.node["type"]?.scalar, later.contains(word) {
-            reader.allow("type")
-            reader.problem("type", "\(word) is not available in this version; use file or stdin")
-            return .file
-        }
         if reader.node("type") == nil {
-            reader.problem("type", "must be set to file or stdin")
+            reader.problem("type", "must be set to file, stdin, journal, syslog or http")
             return .file
         }
         return reader.choice("type", default: Kind.file)
@@ -138,9 +205,13 @@ public struct InputConfiguration: Sendable {
         checkLabels(reader)
         switch kind {
         case .file: checkPaths(&reader)
-        case .stdin:
-            for key in ["paths", "exclude", "start_at"] where reader.node[key] != nil {
-                reader.problem(key, "has no meaning for type stdin; leave it out")
+        case .stdin: break
+        case .journal, .syslog, .http:
+            if reader.node["parser"] == nil || parser == "auto" {
+                reader.problem(
+                    "parser",
+                    "must be named for type \(kind.rawValue): there is no file to recognise it from"
+                )
             }
         }
     }

@@ -5,11 +5,14 @@ import Platform
 public enum InputError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The kernel refused something that cannot be tried again.
     case system(input: String, SystemError)
+    /// The files for TLS cannot be used.
+    case tls(input: String, TLSError)
 
     /// A bounded word for metrics.
     public var code: String {
         switch self {
         case .system(_, let error): error.code
+        case .tls(_, let error): error.code
         }
     }
 
@@ -17,6 +20,7 @@ public enum InputError: Error, Sendable, Hashable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .system(let input, let error): "input \(input): \(error)"
+        case .tls(let input, let error): "input \(input): \(error)"
         }
     }
 }

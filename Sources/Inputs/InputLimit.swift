@@ -18,6 +18,12 @@ public enum InputLimit {
     public static let keptOpenFileCount = 64
     /// The most contents of files remembered after they are no longer followed.
     public static let rememberedFileLimit = 100_000
+    /// The most contents remembered although their files are gone, so that no key comes twice.
+    public static let vanishedFileLimit = 4096
+    /// The most bytes of a compressed content that are read at once to find out how long it is.
+    public static let measuredByteLimit = 32 << 20
+    /// The most positions that one batch gives up.
+    public static let forgottenLimit = 1024
     /// How far into a file its first record is looked for.
     public static let headByteLimit = 64 << 10
     /// The most patterns under `paths` or `exclude`.
@@ -34,14 +40,24 @@ public enum InputLimit {
 struct FileTiming: Sendable {
     /// Between two looks at files that the kernel does not report on.
     var poll: Duration = .milliseconds(250)
+    /// The same at most, when there are so many that a look takes long.
+    var longestPoll: Duration = .seconds(5)
     /// Between two looks at all folders and files, whatever the kernel reports.
     var rescan: Duration = .seconds(5)
     /// The same while the kernel reports nothing.
     var rescanWithoutWatch: Duration = .seconds(1)
+    /// The same at most, when there are so many that a look takes long.
+    var longestRescan: Duration = .seconds(60)
     /// A rename or a new name is acted on at most this often.
     var rescanPause: Duration = .milliseconds(20)
-    /// A file that lost its name is read this long after its last growth.
+    /// What a file ends with is taken for its last line this long after its last growth, when it
+    /// was rotated; one that was deleted is let go then.
     var quiet: Duration = .seconds(5)
+    /// A rotated file that no pattern names is followed this long after its last growth: whoever
+    /// wrote it may not have opened the new one yet.
+    var linger: Duration = .seconds(3600)
+    /// Between two looks for positions that need not be kept.
+    var review: Duration = .seconds(600)
     /// A file at its end is closed after this long, when many are open.
     var idle: Duration = .seconds(60)
     /// Before the first new attempt to read what could not be read.

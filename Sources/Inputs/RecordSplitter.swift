@@ -81,7 +81,9 @@ struct RecordSplitter: ~Copyable {
         while place < count, records.count < InputLimit.batchRecordLimit {
             // A writer that went on at its old place after a truncation leaves a hole of zeros.
             if bytes[place] == 0 {
-                place = RecordSplitter.skipZeros(bytes, place)
+                let stop = RecordSplitter.skipZeros(bytes, place)
+                if isRoomToCome(from: place, to: stop, count, ending) { break }
+                place = stop
                 continue
             }
             guard let feed = ByteSearch.first(RecordSplitter.lineFeed, in: bytes, place..<count)
@@ -91,7 +93,9 @@ struct RecordSplitter: ~Copyable {
         }
         end = place
         let rest = count - place
-        guard rest > 0, records.count < InputLimit.batchRecordLimit else { return }
+        guard rest > 0, records.count < InputLimit.batchRecordLimit, bytes[place] != 0 else {
+            return
+        }
         if rest > limit {
             append(place, limit, origin, .cut)
             skip = .line
@@ -145,6 +149,16 @@ struct RecordSplitter: ~Copyable {
         }
     }
 
+    /// Whether zeros at the end may be room that a writer made and will fill.
+    ///
+    /// A block of nothing but zeros is passed over all the same: whoever reads decides about it.
+    private func isRoomToCome(
+        from start: Int, to stop: Int, _ count: Int, _ ending: End
+    ) -> Bool {
+        if case .flushAll = ending { return false }
+        return stop == count && start > end
+    }
+
     // MARK: Joined lines
 
     private mutating func joinLines(
@@ -156,7 +170,9 @@ struct RecordSplitter: ~Copyable {
         var lineCount = 0
         while place < count, records.count < InputLimit.batchRecordLimit {
             if first == nil, bytes[place] == 0 {
-                place = RecordSplitter.skipZeros(bytes, place)
+                let stop = RecordSplitter.skipZeros(bytes, place)
+                if isRoomToCome(from: place, to: stop, count, ending) { break }
+                place = stop
                 continue
             }
             guard let feed = ByteSearch.first(RecordSplitter.lineFeed, in: bytes, place..<count)
@@ -199,6 +215,8 @@ struct RecordSplitter: ~Copyable {
     ) {
         let count = bytes.count
         let limit = framing.recordByteLimit
+        // Zeros that may be filled yet.
+        if first == nil, place < count, bytes[place] == 0 { return }
         if count - place > limit {
             // The line alone is too long. Its beginning decides which record it belongs to.
             if first != nil, isStart(bytes, place, place + limit) {

@@ -38,7 +38,7 @@ struct TailReader: ~Copyable {
     // MARK: Reading on
 
     /// Reads the records at the position and moves it behind them.
-    mutating func read(_ tail: FileTail, _ file: File) throws(SystemError) -> Outcome {
+    mutating func read(_ tail: FileTail, _ file: FileContent) throws(SystemError) -> Outcome {
         if try peekFindsNothing(tail, file) { return .waiting }
         let lead = min(Int(tail.position.offset), FilePosition.tailByteLimit)
         let base = Int(tail.position.offset) - lead
@@ -67,8 +67,14 @@ struct TailReader: ~Copyable {
         tail.skip = skip
         tail.isJoining = splitter.isJoining
         tail.examined = UInt64(base + bytes.count)
+        tail.certainByteCount = max(tail.byteCount, tail.examined)
         // At the end the size is what was read: it may be less than the last status said.
+        if bytes.count < wanted, tail.examined < tail.byteCount { tail.cutFrom = tail.byteCount }
         tail.byteCount = bytes.count < wanted ? tail.examined : max(tail.byteCount, tail.examined)
+        let isRoomToCome =
+            bytes.count < wanted && splitter.records.isEmpty && splitter.end == bytes.count
+            && bytes.count > lead && bytes.last == 0
+        if isRoomToCome, case .hold = tail.ending { return .waiting }
         guard let mayGoOn = advance(tail, bytes, lead: lead, base: base, wanted: wanted) else {
             return .waiting
         }
@@ -90,6 +96,8 @@ struct TailReader: ~Copyable {
         tail.position.offset = UInt64(base + end)
         tail.position.size = tail.byteCount
         tail.position.tail = digest(block, end - tailCount..<end)
+        tail.passed.count += UInt64(end - lead)
+        tail.addCheckpoint()
         if let first = splitter.records.first, tail.position.key == .zero {
             name(tail, block, first)
         }
@@ -98,7 +106,7 @@ struct TailReader: ~Copyable {
 
     /// Whether a long unfinished line is still without an end, found out by its new bytes alone.
     private func peekFindsNothing(
-        _ tail: FileTail, _ file: File
+        _ tail: FileTail, _ file: FileContent
     ) throws(SystemError) -> Bool {
         let known = tail.examined - min(tail.examined, tail.position.offset)
         guard known > TailReader.peekFrom, tail.skip == .nothing, case .hold = tail.ending,
@@ -136,19 +144,85 @@ struct TailReader: ~Copyable {
 
     /// What the bytes of a file say about a position.
     func examine(
-        _ position: FilePosition, _ file: File, byteCount: UInt64
+        _ position: FilePosition, _ file: FileContent, byteCount: UInt64
     ) throws(SystemError) -> FileRecognition.Candidate {
         var candidate = FileRecognition.Candidate(
             position: position, isSameHead: false, isSameTail: false)
         candidate.isSameHead = try isSameHead(position, file)
-        let count = min(Int(position.offset), FilePosition.tailByteLimit)
         guard position.offset <= byteCount else { return candidate }
-        let bytes = try file.read(count: count, at: Int(position.offset) - count)
-        candidate.isSameTail = bytes.count == count && hasher.digest(bytes) == position.tail
+        candidate.isSameTail = try isSame(position.tail, before: position.offset, file)
         return candidate
     }
 
-    private func isSameHead(_ position: FilePosition, _ file: File) throws(SystemError) -> Bool {
+    /// Whether the bytes before an offset are those of a digest.
+    func isSame(
+        _ tail: Digest, before offset: UInt64, _ file: FileContent
+    ) throws(SystemError) -> Bool {
+        let count = min(Int(offset), FilePosition.tailByteLimit)
+        let bytes = try file.read(count: count, at: Int(offset) - count)
+        return bytes.count == count && hasher.digest(bytes) == tail
+    }
+
+    /// Where reading goes on in a copy of known content: at the position, or at the copy's end when
+    /// that comes before; nil when it is no copy.
+    ///
+    /// A copy that ends early is recognised by the places that reading came past.
+    func placeInCopy(
+        _ position: FilePosition, _ checkpoints: [FileTail.Checkpoint], _ file: FileContent
+    ) throws(SystemError) -> FilePosition? {
+        guard position.firstRecordByteCount > 0, try isSameHead(position, file) else { return nil }
+        if try isSame(position.tail, before: position.offset, file) { return position }
+        let size = try file.byteCount()
+        guard size < position.offset,
+            let checkpoint = checkpoints.last(where: { $0.offset <= size }),
+            try isSame(checkpoint.tail, before: checkpoint.offset, file)
+        else { return nil }
+        var place = position
+        let count = min(Int(size), FilePosition.tailByteLimit)
+        let bytes = try file.read(count: count, at: Int(size) - count)
+        place.tail = hasher.digest(bytes)
+        (place.offset, place.size) = (size, size)
+        return place
+    }
+
+    /// Whether a file holds the bytes of another one as far as it goes: at its beginning and at its
+    /// end.
+    func isCopy(
+        _ file: FileContent, of original: FileContent
+    ) throws(SystemError) -> Bool {
+        let common = Int(try file.byteCount())
+        guard common > 0, try original.byteCount() >= UInt64(common) else { return false }
+        let count = min(common, TailReader.shortHead)
+        for start in [0, common - count] {
+            let bytes = try file.read(count: count, at: start)
+            guard bytes.count == count, try original.read(count: count, at: start) == bytes
+            else { return false }
+        }
+        return true
+    }
+
+    /// Moves a position that stands in a hole to where the hole ends.
+    func passHole(_ tail: FileTail, _ file: FileContent) throws(SystemError) {
+        guard tail.skip == .nothing, !file.isCompressed, tail.position.offset > 0 else { return }
+        let offset = Int(tail.position.offset)
+        let before = try file.read(count: 1, at: offset - 1)
+        guard before == [0] else { return }
+        // No data at all behind it: the file ends in the hole.
+        let size = Int(tail.byteCount)
+        let place = min(file.nextData(from: offset) ?? size, size)
+        guard place > offset else { return }
+        let count = min(place, FilePosition.tailByteLimit)
+        let bytes = try file.read(count: count, at: place - count)
+        guard bytes.count == count else { return }
+        tail.position.offset = UInt64(place)
+        tail.position.tail = hasher.digest(bytes)
+        tail.passed.count += UInt64(place - offset)
+        tail.examined = max(tail.examined, tail.position.offset)
+    }
+
+    private func isSameHead(_ position: FilePosition, _ file: FileContent) throws(SystemError)
+        -> Bool
+    {
         let count = Int(position.firstRecordByteCount)
         var bytes = try file.read(count: TailReader.shortHead, at: 0)
         var start = RecordSplitter.firstRecordStart(bytes.span)
@@ -164,7 +238,7 @@ struct TailReader: ~Copyable {
     ///
     /// A position stands in the middle of a line in two cases: the line was cut at the limit, or it
     /// was handed out unfinished, and then it is not longer than the limit.
-    func skip(at offset: UInt64, _ file: File) throws(SystemError) -> RecordSplitter.Skip {
+    func skip(at offset: UInt64, _ file: FileContent) throws(SystemError) -> RecordSplitter.Skip {
         let limit = framing.recordByteLimit
         let count = min(Int(offset), limit)
         let bytes = try file.read(count: count, at: Int(offset) - count)
@@ -175,7 +249,7 @@ struct TailReader: ~Copyable {
     }
 
     /// Puts a file that is read from its end behind its last whole line.
-    mutating func skipToEnd(_ tail: FileTail, _ file: File) throws(SystemError) {
+    mutating func skipToEnd(_ tail: FileTail, _ file: FileContent) throws(SystemError) {
         let size = Int(tail.byteCount)
         let count = min(size, framing.recordByteLimit)
         let bytes = try file.read(count: count, at: size - count)
@@ -198,7 +272,7 @@ struct TailReader: ~Copyable {
 
     /// Names the content by the first record in it; false when there is none.
     private mutating func nameByHead(
-        _ tail: FileTail, _ file: File
+        _ tail: FileTail, _ file: FileContent
     ) throws(SystemError) -> Bool {
         tail.ending = .flushLines
         defer { tail.ending = .hold }

@@ -125,7 +125,13 @@ struct FileRecognitionTests {
     }
 
     @Test func aShrunkenUnfinishedLineIsLookedAtAgain() {
-        #expect(change(old: 15, new: 12, offset: 10, examined: 15) == .readable)
+        #expect(change(old: 15, new: 12, offset: 10, examined: 15) == .cut)
+    }
+
+    @Test func aFileOfWhichNothingWasReadIsTruncatedWhenItShrinks() {
+        #expect(
+            change(old: 15, new: 0, offset: 0, examined: 15)
+                == .truncated(lostByteCount: 15))
     }
 
     // MARK: Known files

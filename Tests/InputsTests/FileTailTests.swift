@@ -22,13 +22,13 @@ struct FileTailTests {
         let error = SystemError(call: "open", path: "/x/a.log", number: denied)
         let sentence = UnreadableReason.sentence("/x/a.log", error, try status(0o640))
         #expect(sentence.hasPrefix("/x/a.log: permission denied; "))
-        #expect(sentence.contains("add the agent's user to group 4"))
+        #expect(sentence.contains(" to group adm and restart the agent"))
     }
 
     @Test func aFileForItsOwnerAloneAsksForMore() throws {
         let error = SystemError(call: "open", path: "/x/a.log", number: denied)
         let sentence = UnreadableReason.sentence("/x/a.log", error, try status(0o600))
-        #expect(sentence.contains("make it readable for a group"))
+        #expect(sentence.contains("make it readable for its group (chmod g+r) and add user "))
     }
 
     @Test func otherErrorsKeepTheirSentence() throws {

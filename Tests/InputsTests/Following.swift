@@ -20,6 +20,7 @@ final class Following {
     let folder: TemporaryFolder
     var input: FileInput
     var records: [ReadRecord] = []
+    var losses: [InputLoss] = []
 
     private let make: ([Position]) throws -> FileInput
     private var committed: [Position.Identity: Position] = [:]
@@ -34,7 +35,9 @@ final class Following {
         exclude: [String] = [], startAt: InputConfiguration.Start = .beginning,
         framing: RecordFraming = RecordFraming(), isWatching: Bool = true,
         poll: Duration = .milliseconds(5), rescan: Duration = .seconds(5),
-        quiet: Duration = .milliseconds(30)
+        quiet: Duration = .milliseconds(30), linger: Duration? = nil,
+        review: Duration = .seconds(600),
+        reportsChanges: @escaping @Sendable (String) -> Bool = FileSystem.reportsChanges
     ) throws {
         let folder = try folder ?? TemporaryFolder()
         self.folder = folder
@@ -44,6 +47,8 @@ final class Following {
         timing.rescanWithoutWatch = .milliseconds(10)
         timing.rescanPause = .milliseconds(1)
         timing.quiet = quiet
+        timing.linger = linger ?? quiet
+        timing.review = review
         timing.firstRetry = .milliseconds(5)
         timing.longestRetry = .milliseconds(20)
         let configuration = InputConfiguration(
@@ -52,7 +57,7 @@ final class Following {
         make = { [timing] positions in
             try FileInput(
                 configuration, framing: framing, context: InputContext(positions: positions),
-                timing: timing, isWatching: isWatching)
+                timing: timing, isWatching: isWatching, reportsChanges: reportsChanges)
         }
         input = try make([])
     }
@@ -75,10 +80,12 @@ final class Following {
                     isCut: record.damage.contains(.cut)))
         }
         if isCommitted {
+            losses += batch.losses
             for position in batch.positions {
                 committed[position.identity] = position
                 input.committed(through: position)
             }
+            for identity in batch.forgotten { committed[identity] = nil }
         }
         return batch
     }
@@ -130,6 +137,7 @@ final class Following {
             end = record.range.upperBound
         }
         #expect(end <= batch.bytes.count - RecordBatch.paddingByteCount)
+        if batch.positions.isEmpty, !batch.losses.isEmpty { return }
         guard case .file(let file) = batch.positions.last?.place else {
             Issue.record("a batch of a file without its position")
             return

@@ -93,10 +93,10 @@ struct InputConfigurationTests {
     @Test(arguments: [
         (["id": "A-b", "type": "stdin"], "inputs[0].id: must be 1 to 64 of a-z, 0-9 and _"),
         (["type": "stdin"], "inputs[0].id: must be set"),
-        (["id": "a", "paths": "/x"], "inputs[0].type: must be set to file or stdin"),
+        (["id": "a", "paths": "/x"], "inputs[0].type: must be set to file, stdin, journal"),
         (
-            ["id": "a", "type": "journal", "paths": "/x"],
-            "inputs[0].type: journal is not available in this version"
+            ["id": "a", "type": "journal", "parser": "x", "paths": "/x"],
+            "inputs[0].paths: has no meaning for type journal"
         ),
         (["id": "a", "type": "flie", "paths": "/x"], "did you mean \"file\"?"),
         (["id": "a", "type": "file"], "inputs[0].paths: must name at least one file"),

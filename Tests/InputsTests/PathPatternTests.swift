@@ -40,18 +40,6 @@ struct PathPatternTests {
         #expect(!selection.includes("/y/new/app.log"))
     }
 
-    @Test func rotatedNamesLeadToTheNameTheyHad() {
-        #expect(RotatedName.base(of: "/x/app.log.1") == "/x/app.log")
-        #expect(RotatedName.base(of: "/x/app.log-20261121") == "/x/app.log")
-        #expect(RotatedName.base(of: "/x/app.log") == nil)
-        #expect(RotatedName.base(of: "/x/.1") == nil)
-        #expect(RotatedName.isRotation("/x/app.log.2026-11-21", of: "/x/app.log"))
-        #expect(RotatedName.isRotation("/x/app.log.1", of: "/x/app.log"))
-        #expect(!RotatedName.isRotation("/x/app.log.lock", of: "/x/app.log"))
-        #expect(!RotatedName.isRotation("/x/app.log.1.gz", of: "/x/app.log"))
-        #expect(!RotatedName.isRotation("/x/app.log", of: "/x/app.log"))
-    }
-
     @Test func theLineageIsTheShortestNameThatCounts() {
         let there: Set<String> = ["/x/app.log", "/x/app.log.1"]
         #expect(

@@ -216,6 +216,58 @@ struct RecordSplitterTests {
         }
     }
 
+    /// Bytes of every kind in blocks of every size: nothing traps, no record is longer than the
+    /// limit, records follow each other, and what is shown again is never given twice.
+    ///
+    /// `SEED` picks another plan, `FUZZ_SECONDS` goes on for that long.
+    @Test func mutationOfBytesAndBlocksNeverTrapsNorRepeats() throws {
+        let clock = SystemClock()
+        let seconds = ProcessFacts.environment("FUZZ_SECONDS").flatMap { Int($0) }
+        let end = clock.monotonic().advanced(by: .seconds(seconds ?? 0))
+        var seed = ProcessFacts.environment("SEED").flatMap { UInt64($0) } ?? 1
+        var rounds = 0
+        let framings = [
+            RecordFraming(recordByteLimit: 20),
+            RecordFraming(
+                recordStart: try RegularExpression("^(#|\\{)"), recordByteLimit: 24,
+                recordLineLimit: 3),
+        ]
+        while rounds < 300 || (seconds != nil && clock.monotonic() < end) {
+            for framing in framings { fuzz(framing, seed: seed) }
+            seed &+= 1
+            rounds += 1
+        }
+    }
+
+    private func fuzz(_ framing: RecordFraming, seed: UInt64) {
+        var random = Xorshift(seed)
+        let alphabet: [UInt8] = [0, 10, 10, 13, 35, 123, 125, 97, 98, 0xFF, 0xC3, 32]
+        let bytes = (0..<200).map { _ in alphabet[random.next(alphabet.count)] }
+        var splitter = RecordSplitter(framing)
+        var skip = RecordSplitter.Skip.nothing
+        var start = 0
+        var shown = 0
+        var last: UInt64 = 0
+        while shown < bytes.count {
+            shown = min(bytes.count, max(shown, start) + 1 + random.next(60))
+            let block = Array(bytes[start..<shown])
+            let isLast = shown == bytes.count
+            splitter.split(
+                block.span, from: 0, origin: UInt64(start), skip: &skip,
+                at: isLast ? .flushAll : random.next(8) == 0 ? .flushLines : .hold)
+            #expect(splitter.end >= 0 && splitter.end <= block.count, "seed \(seed)")
+            if isLast { #expect(splitter.end == block.count, "seed \(seed)") }
+            for record in splitter.records {
+                #expect(record.range.upperBound <= splitter.end, "seed \(seed)")
+                #expect(record.count > 0 && record.count <= framing.recordByteLimit)
+                #expect(record.offset >= last, "seed \(seed)")
+                #expect(record.offset == UInt64(start) + UInt64(record.start), "seed \(seed)")
+                last = record.offset + UInt64(record.count)
+            }
+            start += splitter.end
+        }
+    }
+
     @Test func theBeginningOfASourceIsWhereItsFirstRecordIs() {
         for text in ["", "a", "\n\na", "\r\na", "\r\ra\n", "\0\0\n\0a\n", "\ra\n"] {
             let expected = split(text + "\n").offsets.first ?? UInt64(text.utf8.count)

@@ -68,6 +68,18 @@ public final class TemporaryFolder: Sendable {
         try File(self(name), .write).truncate(to: byteCount)
     }
 
+    /// Gives a file the times of another one, as gzip(1) does with what it makes.
+    public func copyTimes(from name: String, to other: String) throws {
+        var status = stat()
+        guard stat(self(name), &status) == 0 else {
+            throw SystemError(call: "stat", path: self(name))
+        }
+        let times = [status.st_atim, status.st_mtim]
+        guard utimensat(AT_FDCWD, self(other), times, 0) == 0 else {
+            throw SystemError(call: "set times", path: self(other))
+        }
+    }
+
     /// The bytes of a file.
     public func read(_ name: String) throws -> [UInt8] {
         try FileSystem.read(self(name), byteLimit: 1 << 30)

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+
+// Copies: what copytruncate leaves behind and what rotated files are compressed to. A copy goes on
+// under the key of its original, so nothing of it is handed out twice.
+extension FileFollower {
+    /// Finds the copy of a content that is no longer where it was, and has it read on from there.
+    func adoptCopy(
+        of ended: FilePosition, _ checkpoints: [FileTail.Checkpoint], before newer: FileTail?
+    ) -> FileTail? {
+        guard ended.offset > 0 else { return nil }
+        var folders = SiblingFolders()
+        let related = folders.list(FileSystem.folder(of: ended.path)).filter {
+            RotatedName.isRelated($0.path, to: ended.path) && !RotatedName.isForeign($0.path)
+        }
+        // As it was written before compressed, newer before older: that is where it should be.
+        let sorted = related.sorted { left, right in
+            let (a, b) = (RotatedName.isCompressed(left.path), RotatedName.isCompressed(right.path))
+            return a == b ? left.status.modified > right.status.modified : b
+        }
+        for file in sorted where file.number != newer?.number {
+            let tail = tails[file.number]
+            if let tail, tail.isRecognised, tail.original == nil, tail.position.offset > 0 {
+                if isUnchanged(tail, at: file.path) { continue }
+                // Its number is used by another file by now.
+                if tail.path != file.path {
+                    rename(tail, file.path, isNamed: selection.includes(file.path))
+                }
+                guard tails[file.number] === tail else { continue }
+                if tail.isRecognised {
+                    startAgain(tail, oldByteCount: tail.certainByteCount)
+                }
+            }
+            guard let adopted = try? adopt(file, tail, ended, checkpoints, newer) else { continue }
+            return adopted
+        }
+        return nil
+    }
+
+    /// Whether a file still holds what was read of it, as far as can be seen.
+    private func isUnchanged(_ tail: FileTail, at path: String) -> Bool {
+        // What another file's bytes say does not matter.
+        guard let file = try? FileContent(path), let status = try? file.status(),
+            FileNumber(status) == tail.number
+        else { return true }
+        let (offset, bytes) = (tail.position.offset, tail.position.tail)
+        return (try? reader.isSame(bytes, before: offset, file)) ?? true
+    }
+
+    /// Has a file read on as a known content, if it holds that; nil when it does not.
+    private func adopt(
+        _ file: Found, _ follower: FileTail?, _ ended: FilePosition,
+        _ checkpoints: [FileTail.Checkpoint], _ newer: FileTail?
+    ) throws(SystemError) -> FileTail? {
+        let content = try FileContent(file.path)
+        guard FileNumber(try content.status()) == file.number,
+            let place = try reader.placeInCopy(ended, checkpoints, content)
+        else { return nil }
+        let tail: FileTail
+        if let follower {
+            tail = follower
+        } else {
+            let lineage =
+                newer?.firstName ?? PathSelection.lineage(of: file.path) { selection.includes($0) }
+            tail = follow(
+                Addition(
+                    file: file, lineage: lineage ?? file.path,
+                    isNamed: selection.includes(file.path)))
+        }
+        closeFile(tail)
+        tail.file = content
+        state.openFileCount += 1
+        try readOn(tail, place, content, newer)
+        return tail
+    }
+
+    /// Goes on in a copy at the place that its original came to.
+    private func readOn(
+        _ tail: FileTail, _ place: FilePosition, _ content: FileContent, _ newer: FileTail?
+    ) throws(SystemError) {
+        if content.isCompressed {
+            while try !measure(tail, content) { continue }
+        } else {
+            tail.byteCount = UInt64(try content.status().byteCount)
+        }
+        try resume(tail, place, content)
+        tail.position.size = tail.byteCount
+        // The number of the original stays in the position until a later content has a key there:
+        // it is what keeps the two keys apart.
+        takeNumber(tail)
+        if let newer { move(tail, before: newer) }
+        announce(tail)
+        enqueue(tail)
+        noteLag(tail)
+    }
+
+    /// Puts a copy's own number into its position, once that of the original has other content.
+    func takeNumber(_ tail: FileTail) {
+        guard tail.position.inode != tail.number.inode,
+            let last = known.lastGeneration(tail.position.inode), last > tail.position.generation
+        else { return }
+        tail.position.inode = tail.number.inode
+        tail.position.device = tail.number.device
+    }
+
+    /// Has a file read right before another one.
+    func move(_ tail: FileTail, before newer: FileTail) {
+        leaveLineage(tail)
+        tail.lineage = newer.lineage
+        var list = lineages[newer.lineage] ?? []
+        list.insert(tail, at: list.firstIndex { $0 === newer } ?? list.count)
+        lineages[newer.lineage] = list
+    }
+
+    // MARK: Files that turn up
+
+    /// Whether a file that was never seen is a copy of one that is read, or of one that is gone.
+    func beginAsCopy(_ tail: FileTail, _ file: FileContent) throws(SystemError) -> Bool {
+        tail.isInQuestion = true
+        defer { tail.isInQuestion = false }
+        let others = lineages[tail.lineage] ?? []
+        for other in others where other !== tail && !other.isRecognised && other.original == nil {
+            // It may be what is known, and then this one is not.
+            try recogniseFirst(other)
+            if tail.isRecognised || tails[tail.number] !== tail { return true }
+        }
+        // Whether an original was truncated by now decides which of the two is read on.
+        for other in others where other !== tail && isPossible(other, of: tail) {
+            refresh(other)
+            if tails[other.number] === other, other.position.offset > 0,
+                !isUnchanged(other, at: other.path)
+            {
+                startAgain(other, oldByteCount: other.certainByteCount)
+            }
+            if tail.isRecognised || tails[tail.number] !== tail { return true }
+        }
+        for original in others where isPossible(original, of: tail) {
+            guard let content = try? open(original), try reader.isCopy(file, of: content) else {
+                continue
+            }
+            tail.original = original
+            tail.originalContent = original.contentCount
+            tail.isRecognised = true
+            tail.examined = tail.byteCount
+            return true
+        }
+        let inherited = tail.inherited.map { [$0] } ?? []
+        tail.inherited = nil
+        for position in inherited + known.related(to: tail.path)
+        where position.key != .zero && !keys.contains(position.key) {
+            guard let place = try reader.placeInCopy(position, [], file) else { continue }
+            try readOn(tail, place, file, nil)
+            return true
+        }
+        return false
+    }
+
+    private func recogniseFirst(_ tail: FileTail) throws(SystemError) {
+        let mayBeOriginal = !tail.isRotated || !known[tail.number.inode].isEmpty
+        guard mayBeOriginal, tail.trouble == nil, !tail.isInQuestion else { return }
+        do throws(SystemError) {
+            guard let file = try open(tail) else { return }
+            while file.isCompressed, try !measure(tail, file) { continue }
+            guard !isTooEarly(tail) else { return }
+            try recognise(tail, file)
+        } catch {
+            fail(tail, error)
+        }
+    }
+
+    /// Whether a file may be the original of another: it is read, and their names are related.
+    private func isPossible(_ original: FileTail, of copy: FileTail) -> Bool {
+        original !== copy && original.isRecognised && original.original == nil
+            && original.trouble == nil
+            && RotatedName.isRelated(copy.path, to: original.path)
+    }
+
+    /// Looks whether the original of a copy is still there as it was.
+    func lookAtOriginal(_ tail: FileTail) {
+        guard let original = tail.original else { return }
+        let isThere =
+            tails[original.number] === original && original.contentCount == tail.originalContent
+        guard !isThere else { return }
+        // What it is a copy of may be known by now, or nowhere else.
+        tail.inherited =
+            tails[original.number] === original ? original.lastEnded : original.position
+        tail.original = nil
+        tail.isRecognised = false
+        enqueue(tail)
+    }
+
+    /// Compares a copy that changed with its original again.
+    func compareAgain(_ tail: FileTail, _ file: FileContent) throws(SystemError) {
+        lookAtOriginal(tail)
+        guard let original = tail.original else { return }
+        if !file.isCompressed { tail.byteCount = UInt64(try file.status().byteCount) }
+        guard let content = try? open(original) else { return }
+        if try reader.isCopy(file, of: content) {
+            tail.examined = tail.byteCount
+            return
+        }
+        tail.original = nil
+        tail.isRecognised = false
+    }
+
+    /// Rotated files that were never seen and are newer than a content that came to an end.
+    func addUnseen(_ newer: FileTail, since: Timestamp) {
+        var folders = SiblingFolders()
+        let others = folders.list(FileSystem.folder(of: newer.firstName))
+        for addition in unseen(newer.firstName, since: since, others, []) {
+            let tail = follow(addition)
+            move(tail, before: newer)
+        }
+    }
+}
