@@ -23,6 +23,15 @@ final class Accounts: Sendable {
         var unclassified = 0
         var cuts = 0
         var parser = ""
+        /// What was gone before it could be read, by the reason, since the start.
+        var losses: [String: LossSums] = [:]
+    }
+
+    /// Losses of one kind that were stated.
+    struct LossSums: Sendable, Equatable {
+        var count = 0
+        var bytes: UInt64 = 0
+        var records: UInt64 = 0
     }
 
     /// What became of the events that one sink was offered since its cursor was made.
@@ -31,32 +40,64 @@ final class Accounts: Sendable {
         var delivered: UInt64 = 0
         var rejected: UInt64 = 0
         var filtered: UInt64 = 0
+        /// Given up by the ledger to make room; kept beside the cursor.
         var evicted: UInt64 = 0
+        /// In ranges of the ledger that were found damaged before the sink had come there.
+        var damaged: UInt64 = 0
+        /// What the sink will never get, without being refused or filtered.
+        var lost: UInt64 { evicted + damaged }
         /// What is neither of the others yet.
         ///
         /// A repeat after a crash could be confirmed twice; that must not end the process.
         var waiting: UInt64 {
-            let settled = delivered + rejected + filtered + evicted
+            let settled = delivered + rejected + filtered + lost
             return offered > settled ? offered - settled : 0
         }
         var retries: [String: Int] = [:]
         var rejectedNow: [String: Int] = [:]
         var isUp = true
         var problem: String?
-        var oldestWaiting: Timestamp?
+        /// Since when there was always something waiting; nil when nothing does.
+        var waitingSince: MonotonicInstant?
+
+        /// Takes note that something was settled: the oldest that waits is younger now.
+        fileprivate mutating func noteWaiting(movedAt now: MonotonicInstant?) {
+            if waiting == 0 {
+                waitingSince = nil
+            } else if let now {
+                waitingSince = now
+            }
+        }
     }
 
     /// All sums at one moment.
     struct Snapshot: Sendable {
         var inputs: [String: InputSums] = [:]
         var sinks: [String: SinkSums] = [:]
+        /// Events that the ledger took, counted where it takes them.
+        var sealed = 0
+        /// Events that parsers made, counted where records are settled.
         var fromRecords = 0
+        /// Events that the agent made of itself.
         var agentEvents = 0
-        var sealed: Int { fromRecords + agentEvents }
         var sequence: UInt64 = 0
         var checkpoint: Timestamp?
         var lastCommit: Timestamp?
         var commitProblem: String?
+    }
+
+    /// What one commit did, for the sums.
+    struct Commit: Sendable {
+        /// What became of the records, by input.
+        var tallies: [(input: String, tally: RecordTally)] = []
+        /// What inputs found gone.
+        var losses: [(input: String, loss: InputLoss)] = []
+        /// How many of the events the agent made of itself.
+        var agentEvents = 0
+        /// All events of the commit.
+        var eventCount = 0
+        /// The number of the event that comes next.
+        var nextSequence: UInt64 = 0
     }
 
     private let state = Monitor(Snapshot())
@@ -74,7 +115,12 @@ final class Accounts: Sendable {
         state.withLock { $0.sinks[sink] = sums }
     }
 
-    /// Takes note of records that were read and are on their way.
+    /// Forgets a sink that a reload took away; its totals stay beside its cursor.
+    func close(sink: String) {
+        state.withLock { $0.sinks[sink] = nil }
+    }
+
+    /// Takes note of records that were read and are on their way, or takes that back.
     func read(_ count: Int, bytes: Int, input: String) {
         state.withLock { snapshot in
             snapshot.inputs[input]?.read += count
@@ -84,27 +130,30 @@ final class Accounts: Sendable {
     }
 
     /// Takes note of a commit: what the records became.
-    func committed(
-        _ tallies: [(input: String, tally: RecordTally)], agentEvents: Int,
-        eventCount: Int, nextSequence: UInt64, at now: Timestamp
-    ) {
+    func committed(_ commit: Commit, at now: Timestamp) {
         state.withLock { snapshot in
-            for (input, tally) in tallies { snapshot.inputs[input]?.settle(tally) }
-            snapshot.fromRecords += eventCount - agentEvents
-            snapshot.agentEvents += agentEvents
-            snapshot.sequence = nextSequence
+            for (input, tally) in commit.tallies {
+                snapshot.inputs[input]?.settle(tally)
+                snapshot.fromRecords += tally.events
+            }
+            for (input, loss) in commit.losses { snapshot.inputs[input]?.settle(loss) }
+            snapshot.sealed += commit.eventCount
+            snapshot.agentEvents += commit.agentEvents
+            snapshot.sequence = commit.nextSequence
             snapshot.lastCommit = now
             snapshot.commitProblem = nil
         }
     }
 
-    /// Takes note that every sink is about to be offered events that are being committed.
-    func offer(_ count: Int, at now: Timestamp) {
+    /// Takes note that sinks are about to be offered events that are being committed.
+    func offer(_ count: Int, to sinks: [String], at now: MonotonicInstant) {
         guard count > 0 else { return }
         state.withLock { snapshot in
-            for sink in snapshot.sinks.keys {
-                if snapshot.sinks[sink]?.waiting == 0 { snapshot.sinks[sink]?.oldestWaiting = now }
-                snapshot.sinks[sink]?.offered += UInt64(count)
+            for sink in sinks {
+                guard var sums = snapshot.sinks[sink] else { continue }
+                if sums.waiting == 0 { sums.waitingSince = now }
+                sums.offered += UInt64(count)
+                snapshot.sinks[sink] = sums
             }
         }
     }
@@ -120,10 +169,15 @@ final class Accounts: Sendable {
     }
 
     /// Changes the sums of one sink.
-    func update(sink: String, _ change: @Sendable (inout SinkSums) -> Void) {
+    ///
+    /// - Parameter moved: the present, when what waited longest was settled by this.
+    func update(
+        sink: String, moved: MonotonicInstant? = nil, _ change: @Sendable (inout SinkSums) -> Void
+    ) {
         state.withLock { snapshot in
             guard var sums = snapshot.sinks[sink] else { return }
             change(&sums)
+            sums.noteWaiting(movedAt: moved)
             snapshot.sinks[sink] = sums
         }
     }
@@ -141,17 +195,32 @@ extension Accounts.InputSums {
         dropped.merge(tally.dropped, uniquingKeysWith: +)
         damaged.merge(tally.damaged, uniquingKeysWith: +)
     }
+
+    fileprivate mutating func settle(_ loss: InputLoss) {
+        var sums = losses[loss.reason.rawValue] ?? Accounts.LossSums()
+        sums.count += 1
+        sums.bytes &+= loss.byteCount
+        sums.records &+= loss.recordCount
+        losses[loss.reason.rawValue] = sums
+    }
 }
 
 extension Accounts.SinkSums {
     /// Goes on from the totals beside a cursor, with what stands behind it in the ledger.
-    init(totals: SinkTotals, waiting: UInt64) {
+    init(totals: SinkTotals, waiting: UInt64, at now: MonotonicInstant) {
         self.init()
         offered = totals.offered + waiting
+        adopt(totals)
+        waitingSince = waiting > 0 ? now : nil
+    }
+
+    /// Takes the settled terms from a cursor that somebody else has moved.
+    ///
+    /// What was offered stays as it is, so the difference is what waits behind that cursor.
+    mutating func adopt(_ totals: SinkTotals) {
         delivered = totals.delivered
         rejected = totals.rejected
         filtered = totals.filtered
         evicted = totals.evicted
-        oldestWaiting = waiting > 0 ? SystemClock().now() : nil
     }
 }

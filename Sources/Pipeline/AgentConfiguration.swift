@@ -20,6 +20,8 @@ public struct AgentConfiguration: Sendable {
     public var logFormat: Log.Format
     /// How long a stop tries to deliver what waits.
     public var grace: Duration
+    /// How a stop begins.
+    public var shutdown: ShutdownConfiguration
     /// Where parsers are looked for first.
     public var parserFolder: String?
     /// Where records come from.
@@ -34,6 +36,8 @@ public struct AgentConfiguration: Sendable {
     public var sinks: [SinkConfiguration]
     /// The filter of each sink that has one, by id.
     public var filters: [String: SinkFilter]
+    /// All of it as it was written, to be compared with what a reload reads.
+    public var node: ConfigurationNode
 
     /// Reads a whole configuration; every mistake goes into `problems`.
     ///
@@ -41,6 +45,7 @@ public struct AgentConfiguration: Sendable {
     public init(
         reading node: ConfigurationNode, hostName: String, problems: ConfigurationProblems
     ) {
+        self.node = node
         var root = ConfigurationReader(node, problems)
         let emptyMapping = node.replacing(content: .mapping([]))
         var agent = root.child("agent") ?? ConfigurationReader(emptyMapping, problems)
@@ -56,6 +61,7 @@ public struct AgentConfiguration: Sendable {
         logFormat = log?.choice("format", default: Log.Format.text) ?? .text
         log?.finish()
         grace = agent.duration("grace", in: .zero ... .seconds(3600), default: .seconds(30))
+        shutdown = ShutdownConfiguration(reading: agent.child("shutdown"))
         parserFolder = agent.string("parsers_dir")
         agent.finish()
 
@@ -111,6 +117,15 @@ public struct AgentConfiguration: Sendable {
 
     /// Where the agent's own keys are.
     public var keyFolder: String { stateFolder + "/keys" }
+
+    /// The block of each sink as it was written, by id.
+    var sinkNodes: [String: ConfigurationNode] {
+        var nodes: [String: ConfigurationNode] = [:]
+        for block in node["sinks"]?.elements ?? [] {
+            if let id = block["id"]?.scalar { nodes[id] = block }
+        }
+        return nodes
+    }
 
     /// Where dead letters rest.
     public var deadLetterFolder: String { stateFolder + "/dead_letter" }

@@ -13,8 +13,10 @@ struct Assembly {
     static let sampleByteLimit = 64 << 10
 
     /// Loads the parsers and binds one to each input; every mistake is reported.
+    ///
+    /// - Parameter bound: what `parser: auto` has recognised before, by the id of the input.
     init(
-        _ configuration: AgentConfiguration, privacy: PrivacyPolicy,
+        _ configuration: AgentConfiguration, privacy: PrivacyPolicy, bound: [String: String] = [:],
         problems: ConfigurationProblems
     ) {
         let folders = ParserLibrary.directories(explicit: configuration.parserFolder)
@@ -22,7 +24,9 @@ struct Assembly {
         let library = ParserLibrary.load(
             directories: folders, only: named.contains("auto") ? nil : named, problems: problems)
         plans = configuration.inputs.compactMap { input in
-            let name = input.parser == "auto" ? Assembly.recognise(input, library) : input.parser
+            let name =
+                input.parser == "auto"
+                ? bound[input.id] ?? Assembly.recognise(input, library) : input.parser
             guard let name, let program = library.program(named: name) else {
                 Assembly.report(input, library, folders, problems)
                 _ = Assembly.zone(input, problems)

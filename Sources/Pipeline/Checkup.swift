@@ -71,7 +71,10 @@ public struct Checkup {
 
     private var inputFindings: [String] {
         configuration.inputs.flatMap { input in
-            input.paths.flatMap { FileSystem.matches($0) }.compactMap { path in
+            guard input.kind == .file else {
+                return InputCatalog.findings(input).map { "inputs.\(input.id): \($0)" }
+            }
+            return input.paths.flatMap { FileSystem.matches($0) }.compactMap { path in
                 do throws(SystemError) {
                     _ = try File(path, .read, .nonBlocking)
                     return nil

@@ -13,124 +13,237 @@ final class DeliveryLoop: Sendable {
     /// The longest the loop sleeps without looking around.
     static let heartbeat = Duration.milliseconds(500)
 
-    let configuration: SinkConfiguration
-    private let sink: any Sink
+    /// What the loop needs that a reload may replace, all of it at once.
+    struct Outlet: Sendable {
+        let configuration: SinkConfiguration
+        let sink: any Sink
+        var deadLetter: DeadLetter
+    }
+
+    /// What others have asked the loop to do.
+    private struct Orders {
+        /// Deliver what there is, at the latest until then.
+        var deadline: MonotonicInstant?
+        /// Take nothing more, settle what is on its way, end.
+        var isRetiring = false
+        /// Settle what is on its way, then go on with this.
+        var next: Outlet?
+    }
+
+    let id: String
+    let pulse: Pulse
+    private let outlet: Mutex<Outlet>
     private let ledger: Ledger
     private let accounts: Accounts
-    let deadLetter: DeadLetter
     private let log: Log
     private let clock = SystemClock()
+    private let makeDeadLetter: @Sendable (SinkConfiguration) throws(SinkError) -> DeadLetter
     private let latency: Histogram
-    private let sealer: SealerStatus
-    private let stopAt = Mutex<MonotonicInstant?>(nil)
-    private let beat: Atomic<Int64>
+    private let orders = Mutex(Orders())
+    private let reach: Mutex<DeliveryReach>
+    private let hasEnded = Atomic(false)
 
     init(
-        _ configuration: SinkConfiguration, sink: any Sink, ledger: Ledger, accounts: Accounts,
-        deadLetter: DeadLetter, sealer: SealerStatus, latency: Histogram, log: Log
+        _ outlet: Outlet, ledger: Ledger, accounts: Accounts,
+        makeDeadLetter: @escaping @Sendable (SinkConfiguration) throws(SinkError) -> DeadLetter,
+        latency: Histogram, log: Log
     ) {
-        self.configuration = configuration
-        self.sink = sink
+        self.makeDeadLetter = makeDeadLetter
+        id = outlet.configuration.id
+        self.outlet = Mutex(outlet)
         self.ledger = ledger
         self.accounts = accounts
-        self.deadLetter = deadLetter
         self.latency = latency
-        self.sealer = sealer
         self.log = log
-        beat = Atomic(SystemClock().monotonic().nanoseconds)
+        pulse = Pulse("delivery to \(outlet.configuration.id)")
+        let cursor = ledger.cursor(of: outlet.configuration.id)
+        reach = Mutex(DeliveryReach(from: cursor?.place ?? .beginning))
     }
+
+    /// The sink's configuration by now.
+    var configuration: SinkConfiguration { outlet.withLock { $0.configuration } }
+
+    /// The sink's dead letter.
+    var deadLetter: DeadLetter { outlet.withLock { $0.deadLetter } }
 
     /// Tells the loop that there is something new in the ledger.
     func wake() {
-        sink.wake()
+        outlet.withLock { $0.sink }.wake()
     }
 
     /// Asks the loop to end when everything is delivered, at the latest at `deadline`.
     func stop(deadline: MonotonicInstant) {
-        stopAt.withLock { $0 = deadline }
-        sink.wake()
+        orders.withLock { $0.deadline = deadline }
+        wake()
     }
 
-    /// When the loop was last seen going round; waiting for the outside counts.
-    var lastBeat: MonotonicInstant {
-        MonotonicInstant(nanoseconds: beat.load(ordering: .relaxed))
+    /// Asks the loop to end as soon as what is on its way has come to an outcome.
+    func retire() {
+        orders.withLock { $0.isRetiring = true }
+        wake()
     }
+
+    /// Lets the loop go on with another configuration, as after a reload.
+    ///
+    /// Requests that are on their way come to their outcome first, so nothing is sent twice; what
+    /// waits to be sent again goes to the new outlet.
+    func replace(by next: Outlet) {
+        orders.withLock { $0.next = next }
+        wake()
+    }
+
+    /// True when the frame at this place was never read, and may be damaged now.
+    func lacks(_ place: LedgerPlace) -> Bool { reach.withLock { $0.lacks(place) } }
+
+    /// True when the loop has ended.
+    var isFinished: Bool { hasEnded.load(ordering: .acquiring) }
 
     /// Delivers until it is stopped.
     func run() {
+        defer { hasEnded.store(true, ordering: .releasing) }
+        var present = outlet.withLock { $0 }
         var course = DeliveryCourse(
-            from: ledger.cursor(of: configuration.id) ?? SinkCursor(place: .beginning),
-            configuration: configuration)
+            from: ledger.cursor(of: id) ?? SinkCursor(place: .beginning),
+            configuration: present.configuration)
         while true {
             let now = clock.monotonic()
-            beat.store(now.nanoseconds, ordering: .relaxed)
-            let deadline = stopAt.withLock { $0 }
-            let gathered = gather(&course, at: now, hurries: deadline != nil)
-            while let (ticket, piece) = course.plan.next(at: now) {
-                course.sentAt[ticket] = now
-                sink.deliver(piece.batch, ticket: ticket)
+            let order = orders.withLock { (deadline: $0.deadline, isRetiring: $0.isRetiring) }
+            let isPausing = order.isRetiring || orders.withLock { $0.next != nil }
+            noteEviction(&course, present.configuration)
+            var turn = DeliveryProgress.Turn()
+            var isCaughtUp = true
+            if !isPausing {
+                isCaughtUp = gather(&course, at: now, hurries: order.deadline != nil, &turn)
+                while let (ticket, piece) = course.plan.next(at: now) {
+                    course.sentAt[ticket] = now
+                    present.sink.deliver(piece.batch, ticket: ticket)
+                }
+            } else if course.plan.inFlightCount == 0 {
+                // Taken at this moment: another reload may have come since.
+                guard let next = takeNext(), !order.isRetiring else { break }
+                present.sink.close()
+                present = adopt(next, after: present, &course)
+                continue
             }
-            if let deadline {
-                let isDone = !gathered && course.plan.isIdle && course.parts.isEmpty
+            if let deadline = order.deadline {
+                let isDone = isCaughtUp && course.plan.isIdle && course.parts.isEmpty
                 if isDone || now >= deadline { break }
             }
-            for (ticket, result) in sink.outcomes(waitingAtMost: course.patience(at: now)) {
-                settle(ticket, result, &course)
+            turn.isCaughtUp = isCaughtUp && course.plan.isIdle
+            turn.awaitsReceiver = course.plan.inFlightCount > 0 || course.plan.rest(at: now) != nil
+            if let activity = DeliveryProgress.activity(after: turn) { pulse.beat(activity) }
+            for (ticket, result) in present.sink.outcomes(
+                waitingAtMost: course.patience(at: now))
+            {
+                settle(ticket, result, &course, present)
             }
         }
-        sink.close()
+        pulse.beat(.waiting)
+        present.sink.close()
+    }
+
+    private func takeNext() -> Outlet? {
+        orders.withLock { orders in
+            defer { orders.next = nil }
+            return orders.next
+        }
+    }
+
+    /// Goes on with another outlet; nothing is on its way at this moment.
+    private func adopt(
+        _ next: Outlet, after present: Outlet, _ course: inout DeliveryCourse
+    ) -> Outlet {
+        var adopted = next
+        let limit = next.configuration.deadLetterByteLimit
+        if limit != present.configuration.deadLetterByteLimit {
+            // Made here and not before: two that append to one file overwrite each other.
+            do throws(SinkError) {
+                adopted.deadLetter = try makeDeadLetter(next.configuration)
+            } catch {
+                log.error(
+                    "The dead letter keeps its former limit.", ["sink": id, "reason": error])
+            }
+        }
+        outlet.withLock { $0 = adopted }
+        course.adopt(next.configuration)
+        log.info("The sink goes on as the new configuration says.", ["sink": id])
+        return adopted
+    }
+
+    /// Starts over where the ledger has moved the cursor to, because it had to make room.
+    ///
+    /// What is on its way stays there, but counts as lost: the ledger has counted it so already.
+    private func noteEviction(_ course: inout DeliveryCourse, _ configuration: SinkConfiguration) {
+        guard let cursor = ledger.cursor(of: id),
+            cursor.totals.evicted != course.tracker.cursor.totals.evicted
+        else { return }
+        let tickets = course.nextTicket
+        reach.withLock { $0 = DeliveryReach(from: cursor.place) }
+        course = DeliveryCourse(from: cursor, configuration: configuration)
+        course.startTickets(at: tickets)
+        accounts.update(sink: id, moved: clock.monotonic()) { $0.adopt(cursor.totals) }
+        log.error(
+            "The ledger was full: the oldest events that waited for the sink are lost.",
+            ["sink": id, "count": cursor.totals.evicted])
     }
 
     // MARK: Reading
 
-    /// Takes events from the ledger until a request is full; true when there may be more.
+    /// Takes events from the ledger until a request is full; true when none are left there.
     private func gather(
-        _ course: inout DeliveryCourse, at now: MonotonicInstant, hurries: Bool
+        _ course: inout DeliveryCourse, at now: MonotonicInstant, hurries: Bool,
+        _ turn: inout DeliveryProgress.Turn
     ) -> Bool {
         var reachedEnd = false
-        while course.plan.wantsMore(at: now), !reachedEnd {
+        while course.wantsMore(at: now), !reachedEnd {
             while !course.isFull, !reachedEnd {
                 guard course.frame == nil else {
                     course.takeEvents()
                     continue
                 }
+                let asked = course.place
                 do throws(LedgerError) {
-                    course.frame = try ledger.read(from: course.place)
+                    course.frame = try ledger.read(from: asked)
                 } catch {
                     accountProblem("the ledger cannot be read: \(error)")
                     return false
                 }
                 if let frame = course.frame {
-                    course.open(frame, sink: configuration.id)
+                    reach.withLock { $0.read(frame.place, asked: asked, end: frame.next) }
+                    course.open(frame, sink: id)
+                    turn.moved = true
                 } else {
                     reachedEnd = true
                 }
             }
             guard course.isFull || hurries || course.isRipe(at: now) else { break }
             guard let span = course.closeSpan() else { break }
-            accounts.update(sink: configuration.id) { $0.filtered += UInt64(span.filtered) }
+            turn.moved = true
+            accounts.update(sink: id) { $0.filtered += UInt64(span.filtered) }
             if let cursor = span.cursor { advance(to: cursor) }
         }
-        return !reachedEnd
+        return reachedEnd
     }
 
     // MARK: Outcomes
 
     private func settle(
-        _ ticket: UInt64, _ result: Result<Void, DeliveryError>, _ course: inout DeliveryCourse
+        _ ticket: UInt64, _ result: Result<Void, DeliveryError>, _ course: inout DeliveryCourse,
+        _ outlet: Outlet
     ) {
         let now = clock.monotonic()
         if let sent = course.sentAt.removeValue(forKey: ticket) {
             latency.observe(now.duration(since: sent))
         }
         guard let batch = course.plan.batch(of: ticket) else { return }
-        let (kept, rejections) = bury(batch, result)
+        let (kept, rejections) = bury(batch, result, outlet)
         let verdict = course.plan.finished(
             ticket, kept, at: now, jitter: Double.random(in: 0...1))
         report(verdict, rejections)
         if let settled = verdict.settled,
             let cursor = course.tracker.settle(
-                settled.span, delivered: settled.delivered, rejected: settled.rejected)
+                settled.span, delivered: settled.delivered, rejected: settled.rejected,
+                epochs: settled.epochs)
         {
             advance(to: cursor)
         }
@@ -138,48 +251,39 @@ final class DeliveryLoop: Sendable {
 
     private func advance(to cursor: SinkCursor) {
         do throws(LedgerError) {
-            try ledger.advance(configuration.id, to: cursor)
+            try ledger.advance(id, to: cursor)
         } catch {
             // Nothing is lost: after a crash these events go out again with the same ids.
             log.error(
                 "The cursor of the sink cannot be written.",
-                ["sink": configuration.id, "reason": error])
+                ["sink": id, "reason": error])
         }
     }
 
     /// Writes rejected events to the dead letter; when it takes none they are to be sent again.
     private func bury(
-        _ batch: DeliveryBatch, _ result: Result<Void, DeliveryError>
+        _ batch: DeliveryBatch, _ result: Result<Void, DeliveryError>, _ outlet: Outlet
     ) -> (result: Result<Void, DeliveryError>, buried: [Rejection]) {
         guard case .failure(.partial(let retry, let reject, let after)) = result, !reject.isEmpty
         else { return (result, []) }
         do {
-            try deadLetter.append(reject, of: batch, at: clock.now())
-            noteRejections(reject, of: batch)
+            try outlet.deadLetter.append(reject, of: batch, at: clock.now())
             return (result, reject)
         } catch {
             log.error(
                 "The dead letter takes nothing; the sink rests until it does.",
-                ["sink": configuration.id, "reason": "\(error)"])
+                ["sink": id, "reason": "\(error)"])
             let again = (retry + reject.map(\.index)).sorted()
-            let longest = configuration.retry.longest
+            let longest = outlet.configuration.retry.longest
             accountProblem("the dead letter takes nothing: \(error)")
             return (.failure(.partial(retry: again, reject: [], after: after ?? longest)), [])
         }
     }
 
-    /// States the rejections by stream, for the checkpoints.
-    private func noteRejections(_ rejections: [Rejection], of batch: DeliveryBatch) {
-        for part in batch.selecting(rejections.map(\.index)).parts {
-            sealer.rejected(
-                part.events.count, sink: configuration.id, stream: part.batch.stream)
-        }
-    }
-
     private func report(_ verdict: DeliveryPlan.Verdict, _ rejections: [Rejection]) {
-        let now = clock.now()
-        let wasUp = accounts.snapshot.sinks[configuration.id]?.isUp ?? true
-        accounts.update(sink: configuration.id) { sums in
+        let now = clock.monotonic()
+        let wasUp = accounts.snapshot.sinks[id]?.isUp ?? true
+        accounts.update(sink: id, moved: verdict.delivered > 0 ? now : nil) { sums in
             sums.delivered += UInt64(verdict.delivered)
             sums.rejected += UInt64(verdict.rejectedCount)
             for rejection in rejections {
@@ -188,140 +292,25 @@ final class DeliveryLoop: Sendable {
             if let code = verdict.retry { sums.retries[code.rawValue, default: 0] += 1 }
             sums.isUp = verdict.isUp
             sums.problem = verdict.isUp ? nil : verdict.problem
-            if verdict.delivered > 0 { sums.oldestWaiting = sums.waiting > 0 ? now : nil }
         }
         if let problem = verdict.problem {
             log.warning(
                 "The sink does not take events; they wait in the ledger.",
-                ["sink": configuration.id, "reason": problem])
+                ["sink": id, "reason": problem])
         } else if !wasUp, verdict.isUp {
-            log.info("The sink takes events again.", ["sink": configuration.id])
+            log.info("The sink takes events again.", ["sink": id])
         }
         if let first = rejections.first {
             log.error(
                 "The receiver refused events; they rest in the dead letter.",
-                ["sink": configuration.id, "count": rejections.count, "reason": first.reason])
+                ["sink": id, "count": rejections.count, "reason": first.reason])
         }
     }
 
     private func accountProblem(_ sentence: String) {
-        accounts.update(sink: configuration.id) { sums in
+        accounts.update(sink: id) { sums in
             sums.isUp = false
             sums.problem = sentence
         }
-    }
-}
-
-/// What a delivery loop has in its hands: the frame it reads, the request it fills, its plan.
-private struct DeliveryCourse {
-    var plan: DeliveryPlan
-    var tracker: CursorTracker
-    var place: LedgerPlace
-    var frame: LedgerFrame?
-    var parts: [DeliveryBatch.Part] = []
-    var sentAt: [UInt64: MonotonicInstant] = [:]
-
-    private let limits: SinkConfiguration.Batch
-    private var sinkBit: UInt64 = 0
-    private var nextEvent = 0
-    private var nextSpan: UInt64 = 0
-    private var offered = 0
-    private var filtered = 0
-    private var byteCount = 0
-    private var firstTakenAt: MonotonicInstant?
-
-    init(from cursor: SinkCursor, configuration: SinkConfiguration) {
-        plan = DeliveryPlan(
-            retryPolicy: RetryPolicy(
-                initial: configuration.retry.initial, longest: configuration.retry.longest),
-            inFlightLimit: configuration.inFlight)
-        tracker = CursorTracker(from: cursor)
-        place = cursor.place
-        limits = configuration.batch
-    }
-
-    private var taken: Int { offered - filtered }
-
-    /// True when the request has as much as the configuration allows.
-    ///
-    /// What a filter leaves out is bounded too, so that the cursor moves over a quiet stretch.
-    var isFull: Bool {
-        taken >= limits.countLimit || byteCount >= limits.byteLimit
-            || filtered >= limits.countLimit * 10
-    }
-
-    /// True when the request has waited long enough to be sent as it is.
-    mutating func isRipe(at now: MonotonicInstant) -> Bool {
-        guard offered > 0 else { return false }
-        let since = firstTakenAt ?? now
-        firstTakenAt = since
-        return now >= since.advanced(by: limits.waitLimit)
-    }
-
-    /// How long there is nothing to do but to wait for outcomes or new events.
-    mutating func patience(at now: MonotonicInstant) -> Duration {
-        if let rest = plan.rest(at: now) { return min(rest, DeliveryLoop.heartbeat) }
-        guard let since = firstTakenAt, plan.wantsMore(at: now) else {
-            return DeliveryLoop.heartbeat
-        }
-        let ripe = since.advanced(by: limits.waitLimit).duration(since: now)
-        return min(max(ripe, .zero), DeliveryLoop.heartbeat)
-    }
-
-    /// Begins with a frame that was read.
-    mutating func open(_ frame: LedgerFrame, sink: String) {
-        nextEvent = Int(frame.place.index)
-        if let bit = frame.batch.sinks.firstIndex(of: sink) {
-            sinkBit = 1 << UInt64(bit)
-        } else {
-            // The sink was not configured when the frame was sealed: it was never offered these.
-            nextEvent = frame.batch.events.count
-        }
-        place = frame.place
-    }
-
-    /// Takes events of the frame until the request is full or the frame is through.
-    mutating func takeEvents() {
-        guard let frame else { return }
-        var events: [Int] = []
-        while nextEvent < frame.batch.events.count, !isFull {
-            offered += 1
-            if frame.batch.events[nextEvent].sinkBits & sinkBit != 0 {
-                events.append(nextEvent)
-                byteCount += frame.batch.bodyRange(nextEvent).count
-            } else {
-                filtered += 1
-            }
-            nextEvent += 1
-        }
-        if !events.isEmpty {
-            parts.append(DeliveryBatch.Part(batch: frame.batch, events: events))
-        }
-        if nextEvent == frame.batch.events.count {
-            place = frame.next
-            self.frame = nil
-        } else {
-            place = frame.place.at(index: nextEvent)
-        }
-    }
-
-    /// Hands the request to the plan as a span; nil when there is nothing in it.
-    mutating func closeSpan() -> (filtered: Int, cursor: SinkCursor?)? {
-        guard offered > 0 else { return nil }
-        let result: (filtered: Int, cursor: SinkCursor?)
-        if parts.isEmpty {
-            result = (filtered, tracker.skip(through: place, offered: offered, filtered: filtered))
-        } else {
-            tracker.begin(nextSpan, through: place, offered: offered, filtered: filtered)
-            plan.add(DeliveryBatch(parts: parts), span: nextSpan)
-            nextSpan += 1
-            result = (filtered, nil)
-        }
-        parts = []
-        offered = 0
-        filtered = 0
-        byteCount = 0
-        firstTakenAt = nil
-        return result
     }
 }

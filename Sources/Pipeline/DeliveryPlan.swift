@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Events
+import Ledger
 import Platform
 import Sinks
 
@@ -21,7 +23,7 @@ struct DeliveryPlan {
         /// How many events were rejected by it.
         var rejectedCount = 0
         /// The span that is settled now, if one is, and what became of its events.
-        var settled: (span: UInt64, delivered: Int, rejected: Int)?
+        var settled: (span: UInt64, delivered: Int, rejected: Int, epochs: [EpochTotals])?
         /// The word for metrics when something has to be sent again.
         var retry: DeliveryCode?
         /// True when the sink took something or refused single events: it is up.
@@ -30,18 +32,47 @@ struct DeliveryPlan {
         var problem: String?
     }
 
+    /// What came of a span so far.
+    private struct Span {
+        var pieces = 0
+        var delivered = 0
+        var rejected = 0
+        /// To which epochs the rejected events belong.
+        var epochs: [EpochTotals] = []
+    }
+
     private(set) var retryPolicy: RetryPolicy
-    private let inFlightLimit: Int
+    private var inFlightLimit: Int
     private var inFlight: [UInt64: Piece] = [:]
     private var waiting: [Piece] = []
-    private var spans: [UInt64: (pieces: Int, delivered: Int, rejected: Int)] = [:]
+    private var spans: [UInt64: Span] = [:]
     private var restUntil: MonotonicInstant?
-    private var nextTicket: UInt64 = 0
+    /// The ticket of the next request.
+    private(set) var nextTicket: UInt64 = 0
+    private var newestSpan: UInt64?
 
     /// Plans for a sink that takes `inFlightLimit` requests at a time.
     init(retryPolicy: RetryPolicy, inFlightLimit: Int) {
         self.retryPolicy = retryPolicy
         self.inFlightLimit = inFlightLimit
+    }
+
+    /// Goes on with other limits, after a reload; what waits is tried again at once.
+    mutating func adopt(_ policy: RetryPolicy, inFlightLimit: Int) {
+        retryPolicy = policy
+        self.inFlightLimit = inFlightLimit
+        restUntil = nil
+    }
+
+    /// Gives no ticket below this one, so that late outcomes of forgotten requests find nothing.
+    mutating func startTickets(at ticket: UInt64) {
+        nextTicket = max(nextTicket, ticket)
+    }
+
+    /// How many spans were begun since the oldest one that is not settled, that one included.
+    var spanWindow: Int {
+        guard let oldest = spans.keys.min(), let newestSpan else { return 0 }
+        return Int(newestSpan - oldest) + 1
     }
 
     /// How many requests are on their way.
@@ -69,7 +100,8 @@ struct DeliveryPlan {
     /// Takes the events of a span; a span without events is settled by the caller at once.
     mutating func add(_ batch: DeliveryBatch, span: UInt64) {
         waiting.append(Piece(span: span, batch: batch))
-        spans[span, default: (0, 0, 0)].pieces += 1
+        newestSpan = span
+        spans[span, default: Span()].pieces += 1
     }
 
     /// The next request to send, with its ticket; nil when there is none or the sink rests.
@@ -132,6 +164,11 @@ struct DeliveryPlan {
     ) {
         verdict.delivered = piece.batch.count - retry.count - reject.count
         verdict.rejectedCount = reject.count
+        for part in piece.batch.selecting(reject.map(\.index)).parts {
+            let totals = EpochTotals(
+                stream: part.batch.stream, rejected: UInt64(part.events.count))
+            if let totals { spans[piece.span]?.epochs.append(totals) }
+        }
         count(piece, verdict)
         guard !retry.isEmpty else {
             retryPolicy.succeeded()
@@ -169,6 +206,6 @@ struct DeliveryPlan {
         spans[piece.span]?.pieces -= 1
         guard let span = spans[piece.span], span.pieces == 0 else { return }
         spans[piece.span] = nil
-        verdict.settled = (piece.span, span.delivered, span.rejected)
+        verdict.settled = (piece.span, span.delivered, span.rejected, span.epochs)
     }
 }

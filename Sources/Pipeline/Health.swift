@@ -6,34 +6,23 @@ import Sinks
 /// Whether the agent makes progress, and whether it can do its work.
 struct Health: Sendable {
     let accounts: Accounts
-    let readers: [ReaderLoop]
-    let deliveries: [DeliveryLoop]
-    let sealer: SealerStatus
+    let roster: Roster
 
-    /// The sentence that says which thread stands still; nil while all make progress or wait for
-    /// the outside.
+    /// The sentence that says which thread stands still; nil while all get on or wait for the
+    /// outside.
     func stall(at now: MonotonicInstant) -> String? {
-        func isStale(_ beat: MonotonicInstant) -> Bool {
-            now.duration(since: beat) > Pipeline.stallLimit
-        }
-        if isStale(sealer.lastBeat) { return "the sealer has not moved for a minute" }
-        for loop in deliveries where isStale(loop.lastBeat) {
-            return "delivery to \(loop.configuration.id) has not moved for a minute"
-        }
-        // A reader that waits for room makes no round; the ledger then says why.
-        let isBlocked = accounts.snapshot.commitProblem != nil
-        for loop in readers where !isBlocked && !loop.isFinished && isStale(loop.lastBeat) {
-            return "reading of \(loop.input.id) has not moved for a minute"
-        }
-        return nil
+        ProgressJudge.stall(roster.readings, at: now)
     }
 
     /// Every reason why the agent is not ready; empty when it is.
     var reasons: [String] {
         let snapshot = accounts.snapshot
         var reasons: [String] = []
-        for loop in readers where !loop.input.state.isReadable {
-            reasons += loop.input.state.reasons.map { "inputs.\(loop.input.id): \($0)" }
+        for loop in roster.readers where !loop.input.state.isReadable {
+            reasons += loop.input.state.reasons.map { "inputs.\(loop.id): \($0)" }
+        }
+        for (id, reason) in roster.unopened.sorted(by: { $0.key < $1.key }) {
+            reasons.append("inputs.\(id): \(reason)")
         }
         if let problem = snapshot.commitProblem { reasons.append("ledger: \(problem)") }
         let down = snapshot.sinks.filter { !$0.value.isUp }
@@ -62,7 +51,7 @@ struct Health: Sendable {
             body.append(jsonString: reason)
         }
         body.append("]")
-        let unverified = deliveries.filter(\.configuration.tls.isUnverified)
+        let unverified = roster.deliveries.filter(\.configuration.tls.isUnverified)
         if !unverified.isEmpty {
             body.append(",\"warnings\":[")
             for (index, loop) in unverified.enumerated() {

@@ -1,46 +1,101 @@
 // SPDX-License-Identifier: Apache-2.0
+import Events
 import Ledger
 
-/// Turns damage that the ledger found into losses that are stated in the chain and in the sums.
+/// Something that was lost, as `AgentEventsLost` states it.
+struct LossStatement: Sendable, Equatable {
+    /// How many records or events; 0 where nobody can know.
+    var count: UInt64
+    /// What is known about it.
+    var reason: String
+
+    /// What an input found gone before it could read it.
+    init(_ loss: InputLoss, input: String) {
+        count = loss.recordCount
+        let what = LossStatement.amount(loss)
+        let place = loss.path.map { "\($0): " } ?? ""
+        let how =
+            switch loss.reason {
+            case .truncated: "truncated before they were read"
+            case .deleted: "deleted before they were read"
+            case .vanished: "no longer in the journal when reading went on"
+            case .datagram: "dropped by the kernel, because they came too fast"
+            }
+        reason = "inputs.\(input): \(place)\(what) \(how)"
+    }
+
+    /// What the ledger gave up to make room; nil when the sink would have got nothing of it.
+    init?(_ eviction: LedgerEviction) {
+        guard eviction.count > 0 else { return nil }
+        count = eviction.count
+        reason =
+            "sinks.\(eviction.sink): the ledger was full, and ledger.when_full says drop_oldest: "
+            + "events of \(eviction.stream) were given up undelivered"
+    }
+
+    init(count: UInt64, reason: String) {
+        self.count = count
+        self.reason = reason
+    }
+
+    private static func amount(_ loss: InputLoss) -> String {
+        switch (loss.recordCount, loss.byteCount) {
+        case (0, 0): loss.reason == .datagram ? "datagrams" : "records"
+        case (0, let bytes): "\(bytes) bytes"
+        case (let records, 0): "\(records) records"
+        case (let records, let bytes): "\(records) records in \(bytes) bytes"
+        }
+    }
+}
+
+/// Turns what the ledger lost, by damage or to make room, into statements for the chain.
+///
+/// Damage is counted in the sums here; what was evicted stands beside the cursor already, and the
+/// delivery loop takes it over from there.
 final class LossReport: Sendable {
     private let ledger: Ledger
     private let accounts: Accounts
-    // A sink whose cursor stood behind the damage at the start had those events already.
-    private let startPlaces: [String: LedgerPlace]
+    private let roster: Roster
 
-    init(_ ledger: Ledger, sinks: [String], accounts: Accounts) {
+    init(_ ledger: Ledger, roster: Roster, accounts: Accounts) {
         self.ledger = ledger
+        self.roster = roster
         self.accounts = accounts
-        startPlaces = Dictionary(
-            uniqueKeysWithValues: sinks.map { ($0, ledger.cursor(of: $0)?.place ?? .beginning) })
     }
 
     /// What was found since the last call; of events in it, sinks that waited for them are told.
-    func take() -> [(count: UInt64, reason: String)] {
-        state(ledger.takeDamage())
+    func take() -> [LossStatement] {
+        state(ledger.takeDamage()) + ledger.takeEvictions().compactMap(LossStatement.init)
     }
 
     /// States damage that was found otherwise, as by the start.
-    func state(_ list: [LedgerDamage]) -> [(count: UInt64, reason: String)] {
+    func state(_ list: [LedgerDamage]) -> [LossStatement] {
         list.filter { !$0.isTornTail }.compactMap { damage in
             let count = UInt64(damage.eventCount ?? 0)
             giveUp(count, at: damage)
             // What an earlier start had set aside, it had stated too.
             guard damage.isNew else { return nil }
-            let reason =
-                "damaged range of \(damage.byteCount) bytes in segment \(damage.segment) of the "
-                + "ledger, set aside in quarantine"
-            return (count, reason)
+            return LossStatement(count: count, reason: LossReport.reason(damage))
+        }
+    }
+
+    private static func reason(_ damage: LedgerDamage) -> String {
+        let place = "segment \(damage.segment) of the ledger"
+        switch damage.kind {
+        case .corrupt:
+            return "damaged range of \(damage.byteCount) bytes in \(place), set aside in quarantine"
+        case .unreadable:
+            return "\(place): the disk refuses to read \(damage.byteCount) bytes"
+        case .missing:
+            return "\(place): its file is gone"
         }
     }
 
     private func giveUp(_ count: UInt64, at damage: LedgerDamage) {
         let place = LedgerPlace(segment: damage.segment, offset: UInt64(damage.offset))
-        for (sink, start) in startPlaces where start <= place && count > 0 {
-            accounts.update(sink: sink) { sums in
-                sums.evicted += count
-                if sums.waiting == 0 { sums.oldestWaiting = nil }
-            }
+        guard count > 0 else { return }
+        for loop in roster.deliveries where loop.lacks(place) {
+            accounts.update(sink: loop.id) { $0.damaged += count }
         }
     }
 }

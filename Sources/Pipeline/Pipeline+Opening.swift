@@ -24,81 +24,95 @@ extension Pipeline {
         do throws(LedgerError) {
             return try body()
         } catch {
-            throw .stage(error.description, exit: PipelineError.inputOutputExit)
+            throw .stage(error.description, exit: error.exitCode)
         }
     }
 
-    static func makeReaders(
-        _ configuration: AgentConfiguration, _ plans: [InputPlan],
-        resumingFrom positions: [Position],
-        handover: Handover, accounts: Accounts, committed: CommittedPositions, log: Log
-    ) throws(PipelineError) -> [ReaderLoop] {
-        var readers: [ReaderLoop] = []
-        for (index, input) in configuration.inputs.enumerated() {
-            accounts.open(input: input.id, parser: plans[index].program.name)
-            var framing = RecordFraming(recordByteLimit: input.recordByteLimit)
-            if let start = plans[index].program.recordStart {
-                framing.recordStart = try? RegularExpression(start)
-            }
-            let context = InputContext(positions: positions.filter { $0.input == input.id })
-            do throws(InputError) {
-                let made = try InputCatalog.make(input, framing: framing, context: context)
-                readers.append(
-                    ReaderLoop(
-                        made, index: index, handover: handover, accounts: accounts,
-                        positions: committed, log: log))
-            } catch {
-                throw .stage(
-                    "inputs.\(input.id): \(error)", exit: PipelineError.inputOutputExit)
-            }
+    /// Makes the reader of one input, which begins where its positions say.
+    func makeReader(
+        _ input: InputConfiguration, _ setup: Setup, resumingFrom positions: [Position]
+    ) throws(PipelineError) -> ReaderLoop {
+        guard let plan = setup.plans.first(where: { $0.id == input.id }) else {
+            bug("\(input.id) has no plan")
         }
-        return readers
+        accounts.open(input: input.id, parser: plan.program.name)
+        var framing = RecordFraming(recordByteLimit: input.recordByteLimit)
+        if let start = plan.program.recordStart {
+            framing.recordStart = try? RegularExpression(start)
+        }
+        let context = InputContext(
+            stream: StreamName.make(name: setup.keys.signing.name, epoch: firstEpoch),
+            positions: positions.filter { $0.input == input.id })
+        do throws(InputError) {
+            let made = try InputCatalog.make(input, framing: framing, context: context)
+            return ReaderLoop(
+                made, input, handover: handover, accounts: accounts, positions: self.positions,
+                log: log)
+        } catch {
+            throw .stage("inputs.\(input.id): \(error)", exit: PipelineError.inputOutputExit)
+        }
     }
 
-    static func makeDeliveries(
-        _ configuration: AgentConfiguration, ledger: Ledger, accounts: Accounts,
-        metrics: MetricRegistry, sealer: SealerStatus, log: Log
-    ) throws(PipelineError) -> [DeliveryLoop] {
-        var loops: [DeliveryLoop] = []
-        for sink in configuration.sinks {
-            let cursor = ledger.cursor(of: sink.id) ?? SinkCursor(place: .beginning)
-            let waiting = try committed { () throws(LedgerError) in
-                try ledger.countEvents(behind: cursor.place, sink: sink.id)
-            }
-            accounts.open(
-                sink: sink.id, sums: Accounts.SinkSums(totals: cursor.totals, waiting: waiting))
-            do throws(SinkError) {
-                let deadLetter = try DeadLetter(
-                    folder: configuration.deadLetterFolder, sink: sink.id,
-                    byteLimit: sink.deadLetterByteLimit)
-                loops.append(
-                    DeliveryLoop(
-                        sink, sink: try SinkCatalog.make(sink), ledger: ledger,
-                        accounts: accounts, deadLetter: deadLetter, sealer: sealer,
-                        latency: metrics.histogram(
-                            "delivery_seconds", help: "From sending to the answer.",
-                            labels: [("sink", sink.id)]), log: log))
-            } catch {
-                throw .stage(error.description, exit: PipelineError.configurationExit)
-            }
+    /// Makes the delivery loop of one sink, which goes on where its cursor stands.
+    func makeDelivery(_ sink: SinkConfiguration) throws(PipelineError) -> DeliveryLoop {
+        let outlet = try makeOutlet(sink)
+        let cursor = ledger.cursor(of: sink.id) ?? SinkCursor(place: .beginning)
+        let waiting = try Pipeline.committed { () throws(LedgerError) in
+            try ledger.countEvents(behind: cursor.place, sink: sink.id)
         }
-        return loops
+        accounts.open(
+            sink: sink.id,
+            sums: Accounts.SinkSums(
+                totals: cursor.totals, waiting: waiting, at: SystemClock().monotonic()))
+        return DeliveryLoop(
+            outlet, ledger: ledger, accounts: accounts,
+            makeDeadLetter: { [self] sink throws(SinkError) in try makeDeadLetter(sink) },
+            latency: metrics.histogram(
+                "delivery_seconds", help: "From sending to the answer.",
+                labels: [("sink", sink.id)]), log: log)
+    }
+
+    /// Makes what a delivery loop delivers to. Nothing is connected yet.
+    ///
+    /// - Parameter deadLetter: the one that is in use for the sink; nil opens it.
+    func makeOutlet(
+        _ sink: SinkConfiguration, deadLetter: DeadLetter? = nil
+    ) throws(PipelineError) -> DeliveryLoop.Outlet {
+        do throws(SinkError) {
+            let made = try SinkCatalog.make(sink)
+            if let deadLetter {
+                return DeliveryLoop.Outlet(
+                    configuration: sink, sink: made, deadLetter: deadLetter)
+            }
+            return DeliveryLoop.Outlet(
+                configuration: sink, sink: made, deadLetter: try makeDeadLetter(sink))
+        } catch {
+            throw .stage(error.description, exit: PipelineError.configurationExit)
+        }
+    }
+
+    private func makeDeadLetter(_ sink: SinkConfiguration) throws(SinkError) -> DeadLetter {
+        let configuration = startSetup.configuration
+        return try DeadLetter(
+            folder: configuration.deadLetterFolder, sink: sink.id,
+            byteLimit: sink.deadLetterByteLimit, encryption: configuration.ledger.encryption)
     }
 }
 
 extension Pipeline {
     /// Starts to answer monitoring, where the configuration wants it.
     func openStatusServer() throws(PipelineError) -> StatusServer? {
-        metrics.collect { [accounts, readers, deliveries, ledger] in
+        metrics.collect { [accounts, roster, ledger] in
             StatusMetrics(
                 accounts: accounts.snapshot,
-                inputs: readers.map { ($0.input.id, $0.input.state) },
+                inputs: roster.readers.map { ($0.id, $0.input.state) },
+                unopened: Array(roster.unopened.keys),
                 ledger: ledger.statistics,
-                deadLetters: deliveries.map { ($0.configuration.id, $0.deadLetter.count) },
-                now: SystemClock().now()
+                deadLetters: roster.deliveries.map { ($0.id, $0.deadLetter.count) },
+                now: SystemClock().monotonic()
             ).families
         }
-        guard let listen = configuration.listen else { return nil }
+        guard let listen = startSetup.configuration.listen else { return nil }
         return try StatusServer(
             listen: listen,
             routes: [
@@ -112,33 +126,32 @@ extension Pipeline {
             ])
     }
 
+    /// Exports the most memory that the configuration allows.
+    func show(_ ceiling: MemoryCeiling) {
+        let gauge = metrics.gauge(
+            "memory_ceiling_bytes", help: "The most memory that the configuration allows.")
+        gauge.set(Double(ceiling.byteCount))
+    }
+
     /// Says once what runs here and what it may need.
-    func announce() {
+    func announce(_ ceiling: MemoryCeiling) {
+        let configuration = startSetup.configuration
+        show(ceiling)
         log.info(
             "The agent starts.",
             [
                 "version": sealtailVersion, "name": configuration.name,
-                "verifier_key": keys.signing.verifierKey.text,
+                "verifier_key": startSetup.keys.signing.verifierKey.text,
                 "ledger_bytes_at_most": configuration.ledger.byteLimit,
-                "memory_bytes_at_most": memoryCeiling,
+                "memory_bytes_at_most": ceiling.byteCount,
             ])
+        for part in ceiling.parts {
+            log.debug("Memory at most.", ["part": part.name, "bytes": part.byteCount])
+        }
         for sink in configuration.sinks where sink.tls.isUnverified {
             log.warning(
                 "TLS verification is off: anyone on the way can read and answer.",
                 ["sink": sink.id])
         }
-    }
-
-    /// The bytes that the queues can hold at most, by their limits.
-    ///
-    /// A batch on its way is held as a block, as events and as bodies, about four times its size.
-    var memoryCeiling: Int {
-        let batch = InputLimit.blockByteCount
-        let onTheWay = Pipeline.ticketLimit * batch * 4
-        let sealing = SealerLoop.commitByteLimit * 3
-        let delivering = configuration.sinks.reduce(0) { sum, sink in
-            sum + sink.inFlight * sink.batch.byteLimit * 4 + SealerLoop.commitByteLimit
-        }
-        return onTheWay + sealing + delivering + LedgerConfiguration.recentByteLimit
     }
 }

@@ -8,37 +8,48 @@ import Sealing
 import Sinks
 
 /// The running agent: opens everything in one order, runs it, closes it in the reverse.
+///
+/// What outlives a reload is here: the ledger, the sums, the way from the readers to the sealer.
+/// What a configuration says is a `Setup`, and a reload exchanges only what differs.
 public final class Pipeline: Sendable {
-    /// The most batches between reading and the disk.
-    static let ticketLimit = 12
     /// How often the main thread looks after retention, the watchdog and cursors.
     static let housekeepingInterval = Duration.seconds(1)
-    /// How long a stage may stand still before the agent counts as stuck.
-    static let stallLimit = Duration.seconds(60)
+    /// The same while something is under way that should not wait.
+    static let busyInterval = Duration.milliseconds(50)
     /// The most parse workers.
     static let workerLimit = 4
 
-    let configuration: AgentConfiguration
+    /// Reads the configuration anew; nil, with the mistakes reported, when it cannot be used.
+    public typealias Source = @Sendable (ConfigurationProblems) -> AgentConfiguration?
+
+    let source: Source
     let log: Log
-    private let signals: Signals
-    let keys: KeyStore
-    let plans: [InputPlan]
+    let signals: Signals
     let ledger: Ledger
     let recovered: RecoveredState
     let accounts = Accounts()
     let metrics = MetricRegistry()
-    let handover = Handover(ticketLimit: ticketLimit)
+    let handover: Handover
     let positions = CommittedPositions()
     let sealerStatus = SealerStatus()
-    let readers: [ReaderLoop]
-    let deliveries: [DeliveryLoop]
+    let roster = Roster()
+    let losses: LossReport
     let health: Health
+    let reloads: ReloadRecord
+    /// What the start found; what holds by now is in `Crew`.
+    let startSetup: Setup
+    // The stream that the start opens. Sources of inputs without files are named after it.
+    let firstEpoch: String
 
     /// Opens state, keys, inputs and sinks. Nothing runs yet.
     ///
     /// Throws the first thing that cannot be had, as a sentence with a way out.
-    public init(_ configuration: AgentConfiguration, log: Log) throws(PipelineError) {
-        self.configuration = configuration
+    ///
+    /// - Parameter source: reads the configuration again when SIGHUP asks for it.
+    public init(
+        _ configuration: AgentConfiguration, log: Log, source: @escaping Source
+    ) throws(PipelineError) {
+        self.source = source
         self.log = log
         // Signals first: every thread inherits what is blocked here.
         signals = try Pipeline.system { () throws(SystemError) in try Signals() }
@@ -51,21 +62,19 @@ public final class Pipeline: Sendable {
                 directory: configuration.stateFolder, configuration: configuration.ledger,
                 sinks: configuration.sinks.map(\.id))
         }
-        keys = try KeyStore(configuration)
-        let problems = ConfigurationProblems()
-        plans = Assembly(configuration, privacy: keys.privacy, problems: problems).plans
-        guard problems.isEmpty else {
-            let sentences = problems.list.map(\.description).joined(separator: "\n")
-            throw .stage(sentences, exit: PipelineError.configurationExit)
+        let setup = try Setup(configuration)
+        startSetup = setup
+        firstEpoch = StreamKeeper.newEpoch()
+        handover = Handover(plans: setup.plans)
+        losses = LossReport(ledger, roster: roster, accounts: accounts)
+        health = Health(accounts: accounts, roster: roster)
+        reloads = ReloadRecord(metrics)
+        for input in configuration.inputs {
+            roster.add(try makeReader(input, setup, resumingFrom: recovered.positions))
         }
-        readers = try Pipeline.makeReaders(
-            configuration, plans, resumingFrom: recovered.positions, handover: handover,
-            accounts: accounts, committed: positions, log: log)
-        deliveries = try Pipeline.makeDeliveries(
-            configuration, ledger: ledger, accounts: accounts, metrics: metrics,
-            sealer: sealerStatus, log: log)
-        health = Health(
-            accounts: accounts, readers: readers, deliveries: deliveries, sealer: sealerStatus)
+        for sink in configuration.sinks {
+            roster.add(try makeDelivery(sink))
+        }
     }
 
     /// Runs until a signal or until all inputs have ended.
@@ -73,46 +82,52 @@ public final class Pipeline: Sendable {
     /// Answers false when events were left that could not be committed. Throws when the address
     /// for monitoring is not to be had.
     public func run() throws(PipelineError) -> Bool {
+        let workerCount = min(ProcessFacts.processorCount, Pipeline.workerLimit)
+        let ceiling = MemoryCeiling(startSetup.configuration, workerCount: workerCount)
         let statusServer = try openStatusServer()
         let notifier = SystemdNotifier()
-        announce()
-        var crew = Crew()
+        var crew = Crew(startSetup, workerCount: workerCount)
+        announce(ceiling)
+        roster.add(sealerStatus.pulse)
         crew.sealer = start("sealer") { [self] in runSealer() }
-        for number in 1...min(ProcessFacts.processorCount, Pipeline.workerLimit) {
-            crew.workers.append(start("parse-\(number)") { [self] in runWorker() })
+        for number in 1...workerCount {
+            let pulse = Pulse("parsing")
+            roster.add(pulse)
+            crew.workers.append(start("parse-\(number)") { [self] in runWorker(pulse) })
         }
-        for loop in deliveries {
-            let name = "deliver-\(loop.configuration.id)"
-            crew.deliveries.append(start(name) { loop.run() })
-        }
-        for loop in readers {
-            crew.readers.append(
-                start("reader-\(loop.input.id)") { [self] in
-                    loop.run()
-                    signals.wake()
-                })
-        }
+        for loop in roster.deliveries { crew.add(loop, startDelivery(loop)) }
+        for loop in roster.readers { crew.add(loop, startReader(loop)) }
         notifier.ready(status: "sealing and delivering")
-        let reason = watch(notifier)
-        notifier.stopping(status: reason)
-        stop(because: reason, crew)
+        let ending = watch(notifier, &crew)
+        notifier.stopping(status: ending.reason)
+        stop(ending, crew)
         // Monitoring can look until the very end.
         withExtendedLifetime(statusServer) {
-            log.info("The agent has stopped.", ["reason": reason])
+            log.info("The agent has stopped.", ["reason": ending.reason])
             log.reportSuppressed()
         }
-        return !sealerStatus.hasFailed
+        return !sealerStatus.hasFailed && !hasLostRecords(crew)
     }
 
-    /// The threads, by what they do.
-    private struct Crew {
-        var sealer: Thread?
-        var workers: [Thread] = []
-        var deliveries: [Thread] = []
-        var readers: [Thread] = []
+    /// True when records were read that were not committed and cannot be read again.
+    private func hasLostRecords(_ crew: Crew) -> Bool {
+        let left = accounts.snapshot.inputs.filter { $0.value.inFlight > 0 }
+        let files = crew.setup.configuration.inputs.filter { $0.kind == .file }.map(\.id)
+        for (input, sums) in left {
+            if files.contains(input) {
+                log.warning(
+                    "Records were not committed; the next start reads them again.",
+                    ["input": input, "count": sums.inFlight])
+            } else {
+                log.error(
+                    "Records were read and could not be committed.",
+                    ["input": input, "count": sums.inFlight])
+            }
+        }
+        return left.keys.contains { !files.contains($0) }
     }
 
-    private func start(_ name: String, _ body: @escaping @Sendable () -> Void) -> Thread {
+    func start(_ name: String, _ body: @escaping @Sendable () -> Void) -> Thread {
         do throws(SystemError) {
             return try Thread.start(name: name, body)
         } catch {
@@ -120,64 +135,129 @@ public final class Pipeline: Sendable {
         }
     }
 
+    func startReader(_ loop: ReaderLoop) -> Thread {
+        start("reader-\(loop.id)") { [self] in
+            loop.run()
+            signals.wake()
+        }
+    }
+
+    func startDelivery(_ loop: DeliveryLoop) -> Thread {
+        start("deliver-\(loop.id)") { loop.run() }
+    }
+
     // MARK: Running
 
     private func runSealer() {
         let clock = SystemClock()
-        let sinks = configuration.sinks.map { (id: $0.id, filter: configuration.filters[$0.id]) }
+        let configuration = startSetup.configuration
         let keeper = StreamKeeper(
-            key: keys.signing, host: ProcessFacts.hostName, sinks: sinks, at: clock.monotonic())
+            startSetup.terms, host: ProcessFacts.hostName, epoch: firstEpoch,
+            at: clock.monotonic())
         let commitTime = metrics.histogram(
             "ledger_commit_seconds", help: "How long one commit takes.")
         var loop = SealerLoop(
             handover: handover, ledger: ledger, accounts: accounts, positions: positions,
             commitInterval: configuration.ledger.commitInterval, log: log,
             status: sealerStatus, commitTime: commitTime,
-            wakeDelivery: { [deliveries] in for loop in deliveries { loop.wake() } },
-            losses: LossReport(ledger, sinks: sinks.map(\.id), accounts: accounts), keeper: keeper)
+            noteCommit: { [roster] inputs in
+                for loop in roster.deliveries { loop.wake() }
+                // Who answers an upstream should do so now, not when the next record comes.
+                for loop in roster.readers where loop.isAnswering && inputs.contains(loop.id) {
+                    loop.input.wake()
+                }
+            },
+            losses: losses, keeper: keeper)
         loop.run(predecessor: predecessor, damage: recovered.damage)
         // A sealer that gave up takes nothing more, so nobody may wait for it.
         if sealerStatus.hasFailed { signals.wake() }
     }
 
-    private func runWorker() {
+    private func runWorker(_ pulse: Pulse) {
         var worker = ParseWorker(
-            handover: handover, inputs: plans, agentName: configuration.name,
-            tenants: configuration.filters.values.contains { $0.needsTenants })
+            handover: handover, agentName: startSetup.configuration.name, pulse: pulse)
         worker.run()
     }
 
     /// What `AgentStarted` says about the stream before.
     private var predecessor: Predecessor {
         guard let stream = recovered.stream, let head = recovered.head else {
-            return recovered.isNew && keys.hadKeys ? .lost : .none
+            return recovered.isNew && startSetup.keys.hadKeys ? .lost : .none
         }
         return .stream(stream, size: recovered.nextSequence, head: head)
     }
 
-    /// Looks after signals, the watchdog and retention; answers with the reason to stop.
-    private func watch(_ notifier: SystemdNotifier) -> String {
+    /// Why the agent stops, and until when it may try to deliver.
+    private struct Ending {
+        let reason: String
+        let deadline: MonotonicInstant
+    }
+
+    /// Looks after signals, the watchdog and retention until it is time to stop.
+    private func watch(_ notifier: SystemdNotifier, _ crew: inout Crew) -> Ending {
         let clock = SystemClock()
+        var linger: Linger?
+        func end(_ reason: String) -> Ending {
+            let grace = crew.setup.configuration.grace
+            // The grace time begins with the signal, also where reading went on after it.
+            let deadline = linger?.deadline ?? clock.monotonic().advanced(by: grace)
+            return Ending(reason: reason, deadline: deadline)
+        }
         while true {
+            let isBusy = linger != nil || crew.hasWork
             let signal: Signal?
             do throws(SystemError) {
-                signal = try signals.wait(timeout: Pipeline.housekeepingInterval)
+                signal = try signals.wait(
+                    timeout: isBusy ? Pipeline.busyInterval : Pipeline.housekeepingInterval)
             } catch {
-                return "signals cannot be received: \(error)"
+                return end("signals cannot be received: \(error)")
             }
             switch signal {
-            case .terminate: return "SIGTERM"
-            case .interrupt: return "SIGINT"
+            case .terminate, .interrupt:
+                let name = signal == .terminate ? "SIGTERM" : "SIGINT"
+                // The second signal leaves at once.
+                guard linger == nil else {
+                    return Ending(reason: name, deadline: clock.monotonic())
+                }
+                guard let begun = beginLingering(crew.setup, at: clock.monotonic()) else {
+                    return end(name)
+                }
+                log.info("Reading goes on until the logs are quiet.", ["signal": name])
+                notifier.stopping(status: "reading until the logs are quiet")
+                linger = begun
             case .hangUp:
-                log.warning("SIGHUP: this version does not reload; restart the agent instead.")
+                guard linger == nil else {
+                    log.info("SIGHUP is not followed any more: the agent stops.")
+                    continue
+                }
+                reload(notifier, &crew)
             case .user1, nil: break
             }
-            if sealerStatus.hasFailed { return "the ledger cannot be written" }
-            if readers.allSatisfy({ $0.isFinished }) { return "end of input" }
-            if health.stall(at: clock.monotonic()) == nil { notifier.watchdog() }
+            if sealerStatus.hasFailed { return end("the ledger cannot be written") }
+            let now = clock.monotonic()
+            if linger != nil, isOver(&linger, at: now) { return end("SIGTERM") }
+            tend(&crew)
+            if crew.isWithoutReaders { return end("end of input") }
+            if health.stall(at: now) == nil { notifier.watchdog() }
             keepHouse(at: clock.now())
         }
     }
+
+    private func beginLingering(_ setup: Setup, at now: MonotonicInstant) -> Linger? {
+        let configuration = setup.configuration
+        guard configuration.shutdown.mode == .sidecar else { return nil }
+        return Linger(
+            configuration.shutdown, grace: configuration.grace, read: readCount, at: now)
+    }
+
+    private func isOver(_ linger: inout Linger?, at now: MonotonicInstant) -> Bool {
+        let states = roster.readers.map(\.input.state)
+        return linger?.isOver(
+            read: readCount, hasUnread: states.contains(where: \.hasUnread),
+            growth: states.compactMap(\.quietSince).max(), at: now) ?? false
+    }
+
+    private var readCount: Int { accounts.snapshot.inputs.values.reduce(0) { $0 + $1.read } }
 
     /// Deletes what was delivered and need not be kept, and makes cursors durable.
     private func keepHouse(at now: Timestamp) {
@@ -192,18 +272,18 @@ public final class Pipeline: Sendable {
     // MARK: Stopping
 
     /// Stops in the order of the flow: reading, parsing, sealing, delivering.
-    private func stop(because reason: String, _ crew: Crew) {
-        let clock = SystemClock()
-        let deadline = clock.monotonic().advanced(by: configuration.grace)
-        sealerStatus.stop(because: reason)
-        for loop in readers { loop.stop() }
-        for thread in crew.readers { thread.join() }
-        handover.close()
+    private func stop(_ ending: Ending, _ crew: Crew) {
+        let deadline = ending.deadline
+        sealerStatus.stop(because: ending.reason)
+        // Before anything is waited for: a full ledger could hold up the readers for ever.
         let watcher = start("stop-watch") { [self] in waitForSecondSignal(until: deadline) }
+        for loop in roster.readers { loop.stop() }
+        for (_, thread) in crew.readers { thread.join() }
+        handover.close()
         for thread in crew.workers { thread.join() }
         crew.sealer?.join()
-        for loop in deliveries { loop.stop(deadline: deadline) }
-        for thread in crew.deliveries { thread.join() }
+        for loop in roster.deliveries { loop.stop(deadline: deadline) }
+        for (_, thread) in crew.deliveries { thread.join() }
         sealerStatus.finish()
         signals.wake()
         watcher.join()
@@ -226,10 +306,45 @@ public final class Pipeline: Sendable {
         // Readers that end ring the same bell, so a wake-up alone means nothing.
         while !hasSignal, !sealerStatus.isFinished, clock.monotonic() < deadline {
             let left = deadline.duration(since: clock.monotonic())
-            hasSignal = (try? signals.wait(timeout: max(left, .zero))) ?? nil != nil
+            let signal = (try? signals.wait(timeout: max(left, .zero))) ?? nil
+            hasSignal = signal == .terminate || signal == .interrupt
         }
         guard !sealerStatus.isFinished else { return }
         sealerStatus.leave()
-        for loop in deliveries { loop.stop(deadline: clock.monotonic()) }
+        // A reader may wait for room that does not come any more.
+        handover.close()
+        for loop in roster.deliveries { loop.stop(deadline: clock.monotonic()) }
     }
+}
+
+/// The threads, by what they do, and the setup that they work for. The main thread's own.
+struct Crew {
+    var setup: Setup
+    let workerCount: Int
+    var sealer: Thread?
+    var workers: [Thread] = []
+    var readers: [(loop: ReaderLoop, thread: Thread)] = []
+    var deliveries: [(loop: DeliveryLoop, thread: Thread)] = []
+    /// Inputs that a reload wants opened as soon as what they gave before is committed.
+    var unopened: [InputConfiguration] = []
+    var nextTry: MonotonicInstant?
+
+    init(_ setup: Setup, workerCount: Int) {
+        self.setup = setup
+        self.workerCount = workerCount
+    }
+
+    mutating func add(_ loop: ReaderLoop, _ thread: Thread) {
+        readers.append((loop, thread))
+    }
+
+    mutating func add(_ loop: DeliveryLoop, _ thread: Thread) {
+        deliveries.append((loop, thread))
+    }
+
+    /// True while something is under way that should not wait for the next look around.
+    var hasWork: Bool { !unopened.isEmpty }
+
+    /// True when all inputs have ended and none is to come.
+    var isWithoutReaders: Bool { unopened.isEmpty && readers.allSatisfy(\.loop.isFinished) }
 }

@@ -25,17 +25,20 @@ struct SealerLoop: ~Copyable {
     let log: Log
     let status: SealerStatus
     let commitTime: Histogram
-    let wakeDelivery: @Sendable () -> Void
+    /// Called after each commit with the inputs that were read on by it.
+    let noteCommit: @Sendable (_ inputs: Set<String>) -> Void
     let losses: LossReport
     var keeper: StreamKeeper
 
     private let clock = SystemClock()
+    private var statement = SettlementStatement()
+    private var formerSinks: [String] = []
     private var segmentsOpened: UInt64 = 0
 
     init(
         handover: Handover, ledger: Ledger, accounts: Accounts, positions: CommittedPositions,
         commitInterval: Duration, log: Log, status: SealerStatus, commitTime: Histogram,
-        wakeDelivery: @escaping @Sendable () -> Void, losses: LossReport,
+        noteCommit: @escaping @Sendable (Set<String>) -> Void, losses: LossReport,
         keeper: consuming StreamKeeper
     ) {
         self.handover = handover
@@ -46,7 +49,7 @@ struct SealerLoop: ~Copyable {
         self.log = log
         self.status = status
         self.commitTime = commitTime
-        self.wakeDelivery = wakeDelivery
+        self.noteCommit = noteCommit
         self.losses = losses
         self.keeper = keeper
     }
@@ -62,22 +65,25 @@ struct SealerLoop: ~Copyable {
         var lastCommit = clock.monotonic()
         while isCommitted, !handover.isDrained {
             let now = clock.monotonic()
-            status.beat(now)
+            status.pulse.beat(.working)
             let rest = lastCommit.advanced(by: commitInterval).duration(since: now)
             let patience = min(keeper.patience(at: now), SealerLoop.heartbeat)
-            let batches = handover.take(
+            let taken = handover.take(
                 byteLimit: SealerLoop.commitByteLimit, notBefore: max(rest, .zero),
                 patience: patience)
-            if !batches.isEmpty {
-                isCommitted = commit(batches)
+            if !taken.batches.isEmpty {
+                isCommitted = commit(taken.batches)
                 lastCommit = clock.monotonic()
+            }
+            if isCommitted, let terms = taken.terms {
+                isCommitted = changeStream(because: terms.reason, to: terms)
+                handover.changed()
             }
             if isCommitted { isCommitted = keepStream() }
         }
         guard isCommitted else { return }
         let end = keeper.close(
-            reason: status.stopReason, rejected: status.rejectedEntries, at: clock.now(),
-            clock.monotonic())
+            reason: status.stopReason, settlements(), at: clock.now(), clock.monotonic())
         if commit(end.batch) { noteCheckpoint(end.note) }
     }
 
@@ -86,19 +92,42 @@ struct SealerLoop: ~Copyable {
         guard commit(losses.take()) else { return false }
         let now = clock.monotonic()
         if keeper.isEpochOver(at: now) {
-            let end = keeper.close(
-                reason: "the stream is 24 hours old", rejected: status.rejectedEntries,
-                at: clock.now(), now)
-            guard commit(end.batch) else { return false }
-            noteCheckpoint(end.note)
-            return commit(keeper.reopen(at: clock.now(), now))
+            return changeStream(because: "the stream is 24 hours old", to: nil)
         }
         guard keeper.isCheckpointDue(at: now) else { return true }
-        let checkpoint = keeper.checkpoint(
-            rejected: status.rejectedEntries, at: clock.now(), now)
+        let checkpoint = keeper.checkpoint(settlements(), at: clock.now(), now)
         guard commit(checkpoint.batch) else { return false }
         noteCheckpoint(checkpoint.note)
         return true
+    }
+
+    /// Closes the stream and opens the next one, on other terms if any.
+    private mutating func changeStream(because reason: String, to terms: StreamTerms?) -> Bool {
+        let now = clock.monotonic()
+        let end = keeper.close(
+            reason: reason, settlements(), next: terms?.key, at: clock.now(), now)
+        guard commit(end.batch) else { return false }
+        noteCheckpoint(end.note)
+        if let terms {
+            // What a sink that goes had outstanding is settled by the next stream at the latest.
+            let staying = Set(terms.sinks.map(\.id))
+            formerSinks = keeper.terms.sinks.map(\.id).filter { !staying.contains($0) }
+        }
+        statement.streamOpened()
+        return commit(keeper.reopen(terms, at: clock.now(), now))
+    }
+
+    /// What a checkpoint says of events that receivers did not get.
+    private mutating func settlements() -> StreamKeeper.Settlements {
+        let sinks = keeper.terms.sinks.map(\.id) + formerSinks
+        return statement.next(
+            sinks.flatMap { sink in
+                (ledger.cursor(of: sink)?.totals.epochs ?? []).map { totals in
+                    Settlement(
+                        sink: sink, epoch: totals.epoch, rejected: totals.rejected,
+                        lost: totals.lost)
+                }
+            })
     }
 
     private func noteCheckpoint(_ note: String) {
@@ -109,29 +138,40 @@ struct SealerLoop: ~Copyable {
     // MARK: Committing
 
     /// Commits an `AgentEventsLost` for each loss.
-    private mutating func commit(_ losses: [(count: UInt64, reason: String)]) -> Bool {
-        losses.allSatisfy { loss in
-            commit(keeper.eventsLost(count: loss.count, reason: loss.reason, at: clock.now()))
-        }
+    private mutating func commit(_ losses: [LossStatement]) -> Bool {
+        losses.isEmpty || commit(keeper.seal([], losses: losses, at: clock.now()))
     }
 
     private mutating func commit(_ batches: [EncodedBatch]) -> Bool {
-        let sealed = keeper.seal(batches)
+        let found = batches.flatMap { batch in batch.losses.map { (batch.input, $0) } }
+        let sealed = keeper.seal(
+            batches, losses: found.map { LossStatement($0.1, input: $0.0) }, at: clock.now())
         guard append(sealed, isAgents: false) else { return false }
+        for (input, loss) in found {
+            log.warning(
+                "Records were lost before they could be read.",
+                ["input": input, "reason": LossStatement(loss, input: input).reason])
+        }
         accounts.committed(
-            batches.map { ($0.input, $0.tally) }, agentEvents: 0,
-            eventCount: sealed.events.count, nextSequence: keeper.nextSequence, at: clock.now())
+            Accounts.Commit(
+                tallies: batches.map { ($0.input, $0.tally) }, losses: found,
+                agentEvents: found.count, eventCount: sealed.events.count,
+                nextSequence: keeper.nextSequence), at: clock.now())
         positions.committed(sealed.positions)
-        handover.settle(batches.count)
+        handover.settle(batches)
+        noteCommit(Set(batches.map(\.input)))
         return true
     }
 
     /// Commits events of the agent itself.
     private mutating func commit(_ sealed: SealedBatch) -> Bool {
         guard append(sealed, isAgents: true) else { return false }
+        let count = sealed.events.count
         accounts.committed(
-            [], agentEvents: sealed.events.count, eventCount: sealed.events.count,
-            nextSequence: keeper.nextSequence, at: clock.now())
+            Accounts.Commit(
+                agentEvents: count, eventCount: count, nextSequence: keeper.nextSequence),
+            at: clock.now())
+        noteCommit([])
         return true
     }
 
@@ -139,16 +179,15 @@ struct SealerLoop: ~Copyable {
     private mutating func append(_ sealed: SealedBatch, isAgents: Bool) -> Bool {
         var saidSo = false
         // Counted first: a sink may deliver them before the commit has even returned.
-        accounts.offer(sealed.events.count, at: clock.now())
+        accounts.offer(sealed.events.count, to: sealed.sinks, at: clock.monotonic())
         while true {
             let start = clock.monotonic()
-            status.beat(start)
+            status.pulse.beat(.kernel)
             do throws(LedgerError) {
                 try ledger.append(sealed, usingReserve: isAgents)
                 commitTime.observe(clock.monotonic().duration(since: start))
                 noteSegments()
                 if saidSo { log.info("The ledger takes events again.") }
-                wakeDelivery()
                 return true
             } catch {
                 accounts.commitFailed(error.description)
@@ -158,10 +197,13 @@ struct SealerLoop: ~Copyable {
                         ["reason": error.description])
                     saidSo = true
                 }
-                guard error.isTemporary, !status.mustLeave else {
+                guard error.isTemporary else {
                     status.failed()
                     return false
                 }
+                // Left to the next start: files are read again from the last commit.
+                guard !status.mustLeave else { return false }
+                status.pulse.beat(.waiting)
                 status.rest(SealerLoop.retryDelay)
             }
         }
@@ -179,28 +221,15 @@ struct SealerLoop: ~Copyable {
 /// What other threads tell the sealer and see of it.
 final class SealerStatus: Sendable {
     private struct State {
-        var beat = MonotonicInstant(nanoseconds: 0)
         var mustLeave = false
         var isFinished = false
         var hasFailed = false
         var stopReason = "end of input"
-        var rejected: [String: UInt64] = [:]
     }
 
-    private let state: Monitor<State>
-
-    init() {
-        var state = State()
-        state.beat = SystemClock().monotonic()
-        self.state = Monitor(state)
-    }
-
-    /// When the sealer was last seen going round.
-    var lastBeat: MonotonicInstant { state.withLock { $0.beat } }
-
-    func beat(_ now: MonotonicInstant) {
-        state.withLock { $0.beat = now }
-    }
+    private let state = Monitor(State())
+    /// The sealer's sign of progress.
+    let pulse = Pulse("the sealer")
 
     /// Sleeps, unless somebody says to leave.
     func rest(_ duration: Duration) {
@@ -233,19 +262,6 @@ final class SealerStatus: Sendable {
 
     func stop(because reason: String) {
         state.withLock { $0.stopReason = reason }
-    }
-
-    /// `agent.rejected`: `<sink> <epoch> <count>`, cumulative.
-    var rejectedEntries: [String] {
-        state.withLock { state in
-            state.rejected.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-        }
-    }
-
-    /// Takes note that a receiver refused events of a stream.
-    func rejected(_ count: Int, sink: String, stream: String) {
-        guard let epoch = StreamName.split(stream)?.epoch else { return }
-        state.withLock { $0.rejected["\(sink) \(epoch)", default: 0] += UInt64(count) }
     }
 }
 

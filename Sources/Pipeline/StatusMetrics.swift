@@ -7,9 +7,11 @@ import Platform
 struct StatusMetrics {
     let accounts: Accounts.Snapshot
     let inputs: [(id: String, state: InputState)]
+    /// Inputs that a reload could not open.
+    let unopened: [String]
     let ledger: LedgerStatistics
     let deadLetters: [(id: String, count: Int)]
-    let now: Timestamp
+    let now: MonotonicInstant
 
     /// The families of docs/operating.md that are made at each scrape.
     var families: [MetricFamily] { recordFamilies + inputFamilies + sinkFamilies + ledgerFamilies }
@@ -72,6 +74,12 @@ struct StatusMetrics {
                 $0.cuts
             },
             sealedFamily,
+            MetricFamily(
+                "events_from_records_total", help: "Events that parsers made of records.",
+                kind: .counter, samples: [MetricSample([], accounts.fromRecords)]),
+            MetricFamily(
+                "events_committed_total", help: "Events that the ledger took, the agent's own too.",
+                kind: .counter, samples: [MetricSample([], accounts.sealed)]),
             perParser("events_unclassified_total", "Events that the parser could not name.") {
                 $0.unclassified
             },
@@ -83,6 +91,15 @@ struct StatusMetrics {
             },
             perReason("records_dropped_total", "Records lost, by reason.") { $0.dropped },
             perReason("records_damaged_total", "Records with damage, by kind.") { $0.damaged },
+            perReason("input_losses_total", "Losses stated, by reason.") {
+                $0.losses.mapValues(\.count)
+            },
+            perReason("input_lost_bytes_total", "Bytes gone before they were read.") {
+                $0.losses.mapValues { Int(clamping: $0.bytes) }
+            },
+            perReason("input_lost_records_total", "Records gone before they were read.") {
+                $0.losses.mapValues { Int(clamping: $0.records) }
+            },
             MetricFamily(
                 "sequence_number", help: "The number of the next event of the stream.",
                 kind: .gauge, samples: [MetricSample([], Double(accounts.sequence))]),
@@ -119,17 +136,43 @@ struct StatusMetrics {
             gauge("input_lag_bytes", "Bytes in the files that are not read yet.") {
                 Double($0.lagByteCount)
             },
-            gauge("input_readable", "1 when all of the input can be read.") {
-                $0.isReadable ? 1 : 0
-            },
+            MetricFamily(
+                "input_readable", help: "1 when all of the input can be read.", kind: .gauge,
+                samples: inputs.map {
+                    MetricSample([("input", $0.id)], $0.state.isReadable ? 1 : 0)
+                } + unopened.map { MetricSample([("input", $0)], 0) }),
             gauge("input_files", "Files that are followed.") { Double($0.fileCount) },
             gauge("input_lost_bytes", "Bytes truncated or deleted before they were read.") {
                 Double($0.lostByteCount)
             },
+            MetricFamily(
+                "input_contents_ended_total", help: "Contents of files that came to their end.",
+                kind: .counter,
+                samples: inputs.map {
+                    MetricSample([("input", $0.id)], Double($0.state.audit.contentCount))
+                }),
+            contentFamily,
             gauge("input_last_record_timestamp_seconds", "When the last record was read.") {
                 $0.lastRecord?.seconds
             },
         ]
+    }
+
+    /// What became of the bytes of contents that ended; `unaccounted` must stay 0.
+    private var contentFamily: MetricFamily {
+        MetricFamily(
+            "input_content_bytes_total", help: "Bytes of ended contents, by what became of them.",
+            kind: .counter,
+            samples: inputs.flatMap { input in
+                let audit = input.state.audit
+                let fates = [
+                    ("passed", audit.passedByteCount), ("lost", audit.lostByteCount),
+                    ("unaccounted", audit.unaccountedByteCount),
+                ]
+                return fates.map { fate, bytes in
+                    MetricSample([("input", input.id), ("fate", fate)], Double(bytes))
+                }
+            })
     }
 
     private var sinkFamilies: [MetricFamily] {
@@ -168,12 +211,12 @@ struct StatusMetrics {
             each("events_filtered_total", "Events the sink's filter left out.") {
                 Double($0.filtered)
             },
-            each("events_lost_total", "Events given up undelivered.") { Double($0.evicted) },
+            each("events_lost_total", "Events given up undelivered.") { Double($0.lost) },
             each("events_waiting", "Events sealed and not settled.", .gauge) {
                 Double($0.waiting)
             },
             each("oldest_undelivered_age_seconds", "How long delivery has had work.", .gauge) {
-                $0.oldestWaiting.map { now.seconds - $0.seconds } ?? 0
+                $0.waitingSince.map { now.duration(since: $0).seconds } ?? 0
             },
             byReason("delivery_retries_total", "Requests that have to be sent again.") {
                 $0.retries
@@ -200,6 +243,13 @@ struct StatusMetrics {
                 "build_info", help: "The version of the agent.", kind: .gauge,
                 samples: [MetricSample([("version", sealtailVersion)], 1)]),
         ]
+    }
+}
+
+extension Duration {
+    /// Seconds with their fraction, as Prometheus wants durations.
+    fileprivate var seconds: Double {
+        Double(components.seconds) + Double(components.attoseconds) / 1e18
     }
 }
 

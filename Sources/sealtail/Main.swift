@@ -39,7 +39,7 @@ enum Main {
             run: FingerprintCommand.run),
         Command(
             name: "ledger", summary: "look into a state directory",
-            usage: "ls|dump|verify DIR|--config FILE", run: LedgerCommand.run),
+            usage: "ls|dump|verify|repair|letters DIR|--config FILE", run: LedgerCommand.run),
         Command(
             name: "version", summary: "say the version", usage: "[--json]",
             run: VersionCommand.run),

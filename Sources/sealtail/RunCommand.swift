@@ -22,7 +22,9 @@ enum RunCommand {
         }
         let log = Log(level: configuration.logLevel, format: configuration.logFormat)
         do {
-            let pipeline = try Pipeline(configuration, log: log)
+            let pipeline = try Pipeline(configuration, log: log) { problems in
+                ConfigurationFile.read(path, problems)
+            }
             return try pipeline.run() ? ExitCode.ok : ExitCode.inputOutput
         } catch {
             log.error("The agent cannot start.", ["reason": error])
@@ -38,10 +40,15 @@ enum ConfigurationFile {
     /// The configuration with its parsers bound, all mistakes in `problems`; nil when the file is
     /// no YAML.
     static func load(_ path: String, _ problems: ConfigurationProblems) -> AgentConfiguration? {
-        guard let node = ConfigurationLoader.load(path, problems: problems) else { return nil }
-        let configuration = AgentConfiguration(
-            reading: node, hostName: ProcessFacts.hostName, problems: problems)
+        guard let configuration = read(path, problems) else { return nil }
         Checkup(configuration).findParsers(problems)
         return configuration
+    }
+
+    /// The configuration alone, for a reload that knows the parsers that are in use.
+    static func read(_ path: String, _ problems: ConfigurationProblems) -> AgentConfiguration? {
+        guard let node = ConfigurationLoader.load(path, problems: problems) else { return nil }
+        return AgentConfiguration(
+            reading: node, hostName: ProcessFacts.hostName, problems: problems)
     }
 }

@@ -60,6 +60,11 @@ extension String {
 @Test(arguments: [
     "qqqqqqqqqq: 1", "agent: {qqqqqqqqqq: 1}", "agent: {log: {qqqqqqqqqq: 1}}",
     "inputs: [{id: a, type: file, paths: [/a], qqqqqqqqqq: 1}]", "privacy: {qqqqqqqqqq: 1}",
+    "inputs: [{id: a, type: journal, qqqqqqqqqq: 1}]",
+    "inputs: [{id: a, type: syslog, transport: tls, qqqqqqqqqq: 1}]",
+    "inputs: [{id: a, type: syslog, transport: tls, tls: {qqqqqqqqqq: 1}}]",
+    "inputs: [{id: a, type: http, qqqqqqqqqq: 1}]",
+    "inputs: [{id: a, type: http, auth: {qqqqqqqqqq: 1}}]",
     "signing: {qqqqqqqqqq: 1}", "ledger: {qqqqqqqqqq: 1}",
     "sinks: [{id: a, type: elasticsearch, qqqqqqqqqq: 1}]",
     "sinks: [{id: a, type: elasticsearch, tls: {qqqqqqqqqq: 1}}]",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
+import Ledger
 import Platform
 import Sinks
 import Testing
@@ -118,4 +119,48 @@ private func rejection(_ index: Int) -> Rejection {
     _ = plan.next(at: start)
     #expect(plan.finished(42, .success(()), at: start, jitter: 0).settled == nil)
     #expect(plan.inFlightCount == 1)
+}
+
+/// One request that hung let the others settle thousands of events behind it, and a kill sent all
+/// of them again.
+@Test func oneRequestThatHangsBoundsWhatTheOthersMayRunAhead() {
+    var plan = plan(inFlight: 2)
+    plan.add(batch(1), span: 0)
+    let hanging = plan.next(at: start)
+    for span in 1...3 {
+        plan.add(batch(1), span: UInt64(span))
+        let sent = plan.next(at: start)
+        _ = plan.finished(sent?.ticket ?? 99, .success(()), at: start, jitter: 0)
+    }
+    #expect(plan.wantsMore(at: start))
+    #expect(plan.spanWindow == 4)
+    _ = plan.finished(hanging?.ticket ?? 99, .success(()), at: start, jitter: 0)
+    #expect(plan.spanWindow == 0)
+}
+
+@Test func otherLimitsHoldFromTheNextRequestOnAndNothingIsForgotten() {
+    var plan = plan(inFlight: 1)
+    plan.add(batch(3), span: 0)
+    let first = plan.next(at: start)
+    let failure = DeliveryError.alarm(reason: "401", code: .authorization)
+    _ = plan.finished(first?.ticket ?? 99, .failure(failure), at: start, jitter: 0)
+    #expect(plan.next(at: start) == nil)
+    plan.adopt(RetryPolicy(initial: .seconds(1), longest: .seconds(2)), inFlightLimit: 3)
+    let again = plan.next(at: start)
+    #expect(again?.piece.batch.count == 3)
+    for span in 1...2 { plan.add(batch(1), span: UInt64(span)) }
+    #expect(plan.next(at: start) != nil)
+    #expect(plan.next(at: start) != nil)
+    #expect(plan.next(at: start) == nil)
+}
+
+@Test func rejectedEventsAreCountedForTheirEpoch() {
+    var plan = plan()
+    plan.add(batch(5), span: 1)
+    let first = plan.next(at: start)
+    let partial = DeliveryError.partial(
+        retry: [], reject: [rejection(2), rejection(4)], after: nil)
+    let verdict = plan.finished(first?.ticket ?? 99, .failure(partial), at: start, jitter: 0)
+    #expect(verdict.settled?.epochs.map(\.epoch) == ["0000000000000000"])
+    #expect(verdict.settled?.epochs.map(\.rejected) == [2])
 }
