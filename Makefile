@@ -7,7 +7,9 @@ SHELL := /bin/bash
 
 RELEASE := .build/release/sealtail
 DEBUG := .build/debug/sealtail
-PYTEST := .build/venv/bin/python -B -m pytest -p no:cacheprovider -ra
+PYTHON := .build/venv/bin/python -B
+PYTEST := $(PYTHON) -m pytest -p no:cacheprovider -ra
+FUZZ_TESTS := Mutation|Fuzz|Model|CrashMatrix
 
 ## The jobs you need first
 .PHONY: help setup build test demo
@@ -59,15 +61,39 @@ clean: ## remove everything that was built
 	rm -rf .build
 
 ## For numbers and for doubt
-.PHONY: bench soak sabotage
-bench: build ## events per CPU-second of the whole agent; LINES=300000 SEED=1
+.PHONY: bench limits soak soak-memory sabotage asan tsan fuzz
+bench: build ## events per CPU-second, and line to durable at 1,000 a second; LINES=300000 SEED=1
 	@scripts/setup.sh python
-	@.build/venv/bin/python -B Tests/Bench/bench.py --agent $(RELEASE) \
+	@$(PYTHON) Tests/Bench/bench.py --agent $(RELEASE) \
 	    $(if $(LINES),--lines $(LINES)) $(if $(SEED),--seed $(SEED))
+	@$(PYTHON) Tests/Bench/latency.py --agent $(RELEASE)
 
-soak: build setup ## kill -9 fifty times, rotate for minutes; KILLS=50 SEED=…
-	SEALTAIL="$(CURDIR)/$(RELEASE)" KILLS="$(or $(KILLS),50)" SOAK=1 \
-	    $(PYTEST) -s Tests/EndToEnd/test_kill.py Tests/EndToEnd/test_rotation.py
+limits: build ## a start on a large ledger, ten thousand quiet files; GIGABYTES=10 FILES=10000
+	@scripts/setup.sh python
+	@$(PYTHON) Tests/Bench/reopening.py --agent $(RELEASE) \
+	    --gigabytes $(or $(GIGABYTES),10) --files $(or $(FILES),10000)
 
-sabotage: setup ## build the agent broken on purpose, three ways; each must fail the kill test
+soak: build setup ## kill -9 under rotation and faults of every kind; KILLS=200 SEED=…
+	SEALTAIL="$(CURDIR)/$(RELEASE)" KILLS="$(or $(KILLS),200)" SOAK=1 $(PYTEST) -s \
+	    Tests/EndToEnd/test_kill.py Tests/EndToEnd/test_rotation.py Tests/EndToEnd/test_full_disk.py
+
+soak-memory: build ## an hour of steady load: memory must not grow; DURATION=3600 RATE=5000
+	@scripts/setup.sh python
+	@$(PYTHON) Tests/Bench/soak_memory.py --agent $(RELEASE) \
+	    --duration $(or $(DURATION),3600) --rate $(or $(RATE),5000)
+
+sabotage: setup ## build the agent broken on purpose, five ways; each must fail its test
 	@Tests/EndToEnd/sabotage/run.sh
+
+asan: ## the Swift tests under the address sanitizer
+	@scripts/setup.sh packages
+	swift test --sanitize=address --scratch-path .build/asan
+
+tsan: ## the Swift tests under the thread sanitizer
+	@scripts/setup.sh packages
+	swift test --sanitize=thread --scratch-path .build/tsan
+
+fuzz: ## the seeded mutation tests for long, address sanitizer on; FUZZ_SECONDS=60 SEED=…
+	@scripts/setup.sh packages
+	FUZZ_SECONDS="$(or $(FUZZ_SECONDS),60)" $(if $(SEED),SEED="$(SEED)") swift test \
+	    --sanitize=address --scratch-path .build/asan --filter '$(FUZZ_TESTS)'

@@ -109,6 +109,13 @@ class Metrics:
 
 def expect_conservation(page):
     """The sums that must hold in every single scrape, whatever is going on."""
+    if page.has("events_committed_total"):
+        committed, sealed = (page.sum(name) for name in (
+            "events_committed_total", "events_sealed_total"))
+        assert committed == sealed, f"{committed} events committed, {sealed} of all inputs sealed"
+        own, made = page.sum("events_sealed_total", input="agent"), page.sum(
+            "events_from_records_total")
+        assert sealed == made + own, f"{sealed} sealed: {made} from records, {own} of the agent"
     for labels, read in page.rows["sealtail_records_read_total"]:
         settled = sum(page.sum(name, **labels) for name in (
             "records_parsed_total", "records_ignored_total", "records_dropped_total",
@@ -119,6 +126,13 @@ def expect_conservation(page):
             "events_delivered_total", "events_rejected_since_cursor_total",
             "events_filtered_total", "events_waiting", "events_lost_total"))
         assert offered == settled, f"{labels}: {offered} events offered, {settled} accounted for"
+
+
+def expect_no_empty_sums(page):
+    """A run whose sums are all zero says nothing about them."""
+    sums = {name: page.sum(name) for name in (
+        "records_read_total", "events_sealed_total", "events_offered_total")}
+    assert any(sums.values()), f"all sums are zero: {sums}"
 
 
 class Agent:
@@ -137,6 +151,7 @@ class Agent:
         self.path = self.folder / "agent.yaml"
         self.process = None
         self.prefix = []
+        self.environment = {}
         self.errors_path = self.folder / "agent.log"
         self.write()
 
@@ -149,8 +164,8 @@ class Agent:
         self.log = open(self.errors_path, "ab")
         self.process = subprocess.Popen(
             [*self.prefix, str(binary()), "run", "--config", str(self.path)],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment(),
-            cwd=self.folder)
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            env=environment(**self.environment), cwd=self.folder)
         self.log.close()
         if wait:
             self.wait_for(lambda: self.get("/livez")[0] is not None, START_LIMIT, "an answer")
@@ -208,6 +223,7 @@ class Agent:
         if self.process is None:
             return None
         if self.process.poll() is None:
+            self.check_sums()
             self.process.send_signal(how)
         try:
             found = self.process.wait(timeout=STOP_LIMIT)
@@ -219,6 +235,21 @@ class Agent:
         if code is not None:
             assert found == code, f"the agent ended with {found}, not {code}\n{self.tail()}"
         return found
+
+    def check_sums(self):
+        """The sums of a last scrape; an agent without a port, or too busy to answer, has none."""
+        status, text = self.get("/metrics") if self.port else (None, "")
+        if status == 200:
+            page = Metrics(text)
+            expect_conservation(page)
+            expect_no_empty_sums(page)
+
+    def reload(self, seconds=20):
+        """Sends SIGHUP and waits until the agent has taken or refused the configuration."""
+        before = self.metrics().sum("config_reloads_total")
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for(lambda: self.metrics().sum("config_reloads_total") > before, seconds,
+                      "an answer to SIGHUP")
 
     def kill(self):
         """Takes the agent away at once, as a power cut of the process would."""

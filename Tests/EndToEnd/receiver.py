@@ -5,6 +5,7 @@ Documents count as stored only when their own item said so and the answer's head
 client must read it. An `_id` that is stored answers 409, as `create` does.
 """
 
+import contextlib
 import gzip
 import json
 import socket
@@ -17,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 VERSION_CONFLICT = {"type": "version_conflict_engine_exception",
                     "reason": "version conflict, document already exists"}
 OVERLOADED = {"type": "es_rejected_execution_exception", "reason": "queue is full"}
+SLOW_PARTS = 5
+HALF_CLOSE_SECONDS = 1.0
 UNMAPPABLE = {"type": "document_parsing_exception", "reason": "failed to parse field [@timestamp]"}
 
 
@@ -25,13 +28,17 @@ class Fault:
 
     `status` answers so with `body`; `items` is asked per document and names a status or None;
     `before` seconds pass first; `cut` ends the connection: "reset" before storing anything,
-    "half" after storing everything and half an answer; `empty` answers 200 with nothing.
+    "half" after storing everything and half an answer, "close" after storing everything and in
+    an orderly way, with the receiving side left open for a while, "hang" after storing everything
+    and `hang` seconds of silence; `slow` seconds are what the answer's body takes to come;
+    `empty` answers 200 with nothing.
     """
 
     def __init__(self, status=None, body=b"", headers=None, items=None, before=0.0, cut=None,
-                 empty=False):
+                 empty=False, slow=0.0, hang=0.0):
         self.status, self.body, self.headers = status, body, headers or {}
         self.items, self.before, self.cut, self.empty = items, before, cut, empty
+        self.slow, self.hang = slow, hang
 
 
 class Receiver:
@@ -126,13 +133,23 @@ class Receiver:
             pairs.append((verb["create"]["_id"], document))
         return pairs
 
-    def take(self, body, number, fault):
+    def refuse(self, identifier, document, fault):
+        """The status that refuses this document, or None. Asked with the lock held."""
+        return fault.items(identifier, document) if fault and fault.items else None
+
+    def begun(self, number, identifier, document, status, connection):
+        """Hears of each document as its own status is decided, with the lock held."""
+
+    def ended(self, number, is_whole):
+        """Hears when the answer to a stored request went out, or that it did not whole."""
+
+    def take(self, body, number, fault, connection=None):
         """Stores what the fault leaves, and returns the answer's items."""
         items, errors = [], False
         with self.lock:
             for identifier, document in self._bulk(body):
                 self.sent[identifier] = self.sent.get(identifier, 0) + 1
-                status = fault.items(identifier, document) if fault and fault.items else None
+                status = self.refuse(identifier, document, fault)
                 item = {"_index": "logs-oauth.audit-default", "_id": identifier}
                 if status:
                     error = OVERLOADED if status in (429, 503) else UNMAPPABLE
@@ -148,6 +165,7 @@ class Receiver:
                     item.update(status=201, result="created", _version=1, _primary_term=1,
                                 _seq_no=len(self.order),
                                 _shards={"total": 2, "successful": 1, "failed": 0})
+                self.begun(number, identifier, document, item["status"], connection)
                 errors = errors or item["status"] >= 300
                 items.append({"create": item})
             self.lock.notify_all()
@@ -175,6 +193,11 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
     disable_nagle_algorithm = True
+
+    def setup(self):
+        super().setup()
+        # Which life of the agent opened this connection, for receivers that count them.
+        self.life = getattr(self.server.receiver, "life", 0)
 
     def log_message(self, format, *arguments):
         pass
@@ -243,15 +266,41 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.empty:
             self.count_cut(receiver, "empty")
             return self.answer(200, b"")
-        answer = json.dumps(receiver.take(body, number, fault)).encode()
-        if fault and fault.cut == "half":
-            self.count_cut(receiver, "half")
-            self.wfile.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
-                + str(len(answer)).encode() + b"\r\n\r\n" + answer[:len(answer) // 2])
-            self.wfile.flush()
-            return self.reset()
-        return self.answer(200, answer)
+        answer = json.dumps(receiver.take(body, number, fault, self)).encode()
+        if fault and fault.cut:
+            return self.cut_off(receiver, number, fault, answer)
+        if fault and fault.slow:
+            self.count_cut(receiver, "slow")
+            self.start_answer(answer, answer[:1])
+            for part in range(SLOW_PARTS):
+                time.sleep(fault.slow / SLOW_PARTS)
+                size = len(answer) // SLOW_PARTS + 1
+                self.wfile.write(answer[1 + part * size:1 + (part + 1) * size])
+                self.wfile.flush()
+        else:
+            self.answer(200, answer)
+        receiver.ended(number, True)
+
+    def start_answer(self, answer, beginning):
+        self.wfile.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+            + str(len(answer)).encode() + b"\r\n\r\n" + beginning)
+        self.wfile.flush()
+
+    def cut_off(self, receiver, number, fault, answer):
+        """Everything is stored, and the client does not get to know."""
+        self.count_cut(receiver, fault.cut)
+        if fault.cut == "half":
+            self.start_answer(answer, answer[:len(answer) // 2])
+        if fault.cut == "close":
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(HALF_CLOSE_SECONDS)
+            with contextlib.suppress(OSError):
+                self.rfile.read(1)
+        if fault.cut == "hang":
+            time.sleep(fault.hang)
+        self.reset()
+        receiver.ended(number, False)
 
     def count_cut(self, receiver, word):
         with receiver.lock:

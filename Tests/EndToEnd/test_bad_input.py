@@ -3,8 +3,6 @@
 
 import json
 import os
-import subprocess
-import time
 
 import pytest
 
@@ -243,58 +241,6 @@ def test_a_damaged_frame_is_stated_in_the_chain_and_the_rest_arrives(tmp_path, m
         users = sum(b"LoginFailed" in document for document in receiver.documents.values())
         assert lost > 0 and 150 - lost <= users <= 150
         agent.stop()
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 160 MiB that can be filled; needs root."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=160m,mode=0700", "sealtail-test", str(folder)],
-        capture_output=True, text=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"this machine lets nobody mount: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def test_a_full_disk_stops_reading_and_loses_nothing(small_disk, tmp_path, make_agent):
-    log, output = tmp_path / "idp.log", tmp_path / "out.ndjson"
-    log.write_bytes(b"".join(login_error(f"u{n}@example.org", sequence=n) + b"\n"
-                             for n in range(500)))
-    agent = make_agent([file_input(log)], [file_sink(output)], state_dir=small_disk / "state",
-                       ledger={"max_size": "64MiB", "retain": "0s"}).start()
-    agent.wait_read(500)
-    agent.wait_delivered("out")
-    filler = small_disk / "filler"
-    with open(filler, "wb") as file:
-        try:
-            while True:
-                file.write(bytes(65536))
-                file.flush()
-        except OSError:
-            pass
-    count, batch = 500, 4000
-    with open(log, "ab") as file:
-        for _ in range(8):
-            file.write(b"".join(
-                login_error(f"u{n}@example.org", sequence=n) + b"\n"
-                for n in range(count, count + batch)))
-            count += batch
-    time.sleep(2)
-    assert agent.is_running(), f"a full disk ended the agent\n{agent.tail()}"
-    filler.unlink()
-
-    def names():
-        return {event["actor"]["name"] for event in read_events(output)
-                if not is_agent_event(event)}
-    agent.wait_for(lambda: len(names()) == count, 90, f"all {count} after the disk had room again")
-    events = [event for event in read_events(output) if not is_agent_event(event)]
-    assert len({event["id"] for event in events}) == count
-    agent.stop()
 
 
 def test_commands_say_where_and_what_to_do(tmp_path):

@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Log files rotate, shrink, appear and grow in the middle of a line: every line comes once."""
 
+import grp
 import os
+import pwd
 import random
 import shutil
+import subprocess
+import tempfile
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 import independent_verify
-from agent import NAME, file_input, file_sink, is_agent_event, read_events
+from agent import NAME, binary, file_input, file_sink, is_agent_event, read_events
 from keycloak_log import KeycloakLog
 
 SOAK = bool(os.environ.get("SOAK"))
@@ -219,3 +224,169 @@ def test_restarts_resume_at_the_exact_byte_while_lines_are_written(setting):
     wanted = independent_verify.file_ids(writer.path, NAME, "idp")
     assert sorted(wanted) == sorted(
         event.body["id"] for event in verdict.events if not is_agent_event(event.body))
+
+
+# Real logrotate, in every mode that its manual page has for our purpose.
+LOGROTATE = {
+    "create": "create 0640",
+    "copytruncate": "copytruncate",
+    "create-compress": "create 0640\n compress",
+    "create-delaycompress": "create 0640\n compress\n delaycompress",
+    "copytruncate-compress": "copytruncate\n compress",
+    "create-zstd": "create 0640\n compress\n compresscmd /usr/bin/zstd\n compressext .zst\n"
+                   " uncompresscmd /usr/bin/unzstd\n compressoptions -q",
+    "dateext": "create 0640\n dateext\n dateformat -%Y%m%d-%s",
+}
+
+
+class Logrotate:
+    """Rotates one log by force, again and again."""
+
+    def __init__(self, folder, log, options):
+        self.state, self.rules = folder / "logrotate.state", folder / "logrotate.conf"
+        log.parent.chmod(0o755)
+        self.rules.write_text(
+            f"{log} {{\n rotate 50\n nomail\n missingok\n {options}\n}}\n")
+        self.rules.chmod(0o644)
+
+    def rotate(self):
+        done = subprocess.run(
+            ["/usr/sbin/logrotate", "-f", "-s", str(self.state), str(self.rules)],
+            capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("mode", LOGROTATE)
+@pytest.mark.parametrize("pattern", ["idp.log", "idp.log*"])
+def test_logrotate_loses_and_repeats_nothing(setting, tmp_path, mode, pattern):
+    agent, output, writer = setting
+    agent.configuration["inputs"][0]["paths"] = [str(writer.path.parent / pattern)]
+    agent.write()
+    logrotate = Logrotate(tmp_path, writer.path, LOGROTATE[mode])
+    writer.append(100)
+    agent.start()
+    # What is rotated before the very first look is an old file like any other.
+    expect_exactly(agent, output, writer)
+    for turn in range(3):
+        writer.append(60)
+        if turn == 1:
+            expect_exactly(agent, output, writer)
+        # In the other turns logrotate is faster than the agent: copies hold lines nobody read yet.
+        logrotate.rotate()
+        writer.append(40)
+        if mode == "dateext":
+            time.sleep(1.1)
+    expect_exactly(agent, output, writer)
+    agent.stop()
+    # While the agent is down: lines behind the position, and whole files that it never sees.
+    for _ in range(2):
+        writer.append(50)
+        logrotate.rotate()
+        if mode == "dateext":
+            time.sleep(1.1)
+    writer.append(30)
+    agent.start()
+    expect_exactly(agent, output, writer)
+    assert agent.metrics().sum("input_lost_bytes_total") == 0
+    agent.stop()
+
+
+def test_bytes_that_are_truncated_away_are_stated_once(setting):
+    agent, output, writer = setting
+    writer.append(20)
+    agent.start()
+    expect_exactly(agent, output, writer)
+    # A line that is not finished is seen, not read, and then gone.
+    with open(writer.path, "ab") as file:
+        file.write(b"x" * 777)
+    agent.wait_for(lambda: agent.metrics().sum("input_lag_bytes") == 777, 20, "the lag")
+    os.truncate(writer.path, 0)
+    writer.append(5)
+    expect_exactly(agent, output, writer)
+
+    def losses():
+        return [event for event in read_events(output) if event["action"] == "AgentEventsLost"]
+    agent.wait_for(lambda: len(losses()) == 1, 20, "AgentEventsLost")
+    assert "777" in str(losses()[0])
+    agent.stop()
+    agent.start()
+    writer.append(5)
+    expect_exactly(agent, output, writer)
+    assert len(losses()) == 1
+    agent.stop()
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that every user may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="sealtail-open-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_file_without_permission_degrades_health_and_is_read_once_granted(
+        open_folder, make_agent):
+    logs = open_folder / "logs"
+    logs.mkdir()
+    writer = Writer(logs / "idp.log")
+    output = open_folder / "out" / "out.ndjson"
+    output.parent.mkdir()
+    agent = make_agent([file_input(writer.path)], [file_sink(output)],
+                       folder=open_folder / "agent")
+    if os.geteuid() == 0:
+        # Root may read everything, so the agent runs as somebody else.
+        user = pwd.getpwnam("nobody")
+        for path in (open_folder / "agent", output.parent):
+            shutil.chown(path, user.pw_uid, user.pw_gid)
+        agent.prefix = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}",
+                        "--clear-groups"]
+    writer.append(10)
+    writer.path.chmod(0)
+    agent.start()
+    # As logrotate does it: created for its owner alone, and given to its group a little later.
+    status, page = agent.wait_for(
+        lambda: (lambda got: got if "permission denied" in got[1] else None)(agent.get("/readyz")),
+        20, "the reason on /readyz")
+    assert status == 503
+    group = grp.getgrgid(writer.path.stat().st_gid).gr_name
+    assert f"group {group}" in page and "add user" in page
+    assert agent.metrics().sum("input_readable") == 0
+    time.sleep(1.5)
+    writer.path.chmod(0o644)
+    expect_exactly(agent, output, writer)
+    agent.wait_for(lambda: agent.get("/readyz")[0] == 200, 20, "health")
+    assert agent.metrics().sum("input_readable") == 1
+    agent.stop()
+
+
+def processor_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_ten_thousand_quiet_files_cost_next_to_nothing(tmp_path, make_agent):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    output = tmp_path / "out.ndjson"
+    log = KeycloakLog(3)
+    count = 10_000
+    for number in range(count):
+        (logs / f"{number}.log").write_bytes(log.line() + b"\n")
+    agent = make_agent([file_input(logs / "*.log")], [file_sink(output)])
+    agent.start()
+    agent.wait_read(count, seconds=120)
+    pid = agent.process.pid
+    assert len(os.listdir(f"/proc/{pid}/fd")) < 1000
+    time.sleep(5)
+    seconds = 30 if SOAK else 10
+    before = processor_seconds(pid)
+    time.sleep(seconds)
+    share = (processor_seconds(pid) - before) / seconds
+    print(f"10,000 quiet files: {share:.2%} of a core")
+    # A debug build does the same work, only slower.
+    assert share < (0.01 if "release" in str(binary()) else 0.03)
+    with open(logs / "7777.log", "ab") as file:
+        file.write(log.line() + b"\n")
+    agent.wait_read(count + 1, seconds=20)
+    agent.stop()
