@@ -154,17 +154,24 @@ public struct ByteWriter: ~Copyable {
         precondition(range.lowerBound >= 0 && range.upperBound + step <= table.count)
         // Safe because every step begins inside the part, so it ends inside the padding, both in
         // the table and in the room that was reserved.
-        table.withUnsafeBytes { source in
-            guard let start = source.baseAddress else { return }
-            var at = 0
-            repeat {
-                UnsafeMutableRawPointer(base + count + at).storeBytes(
-                    of: start.loadUnaligned(
-                        fromByteOffset: range.lowerBound + at, as: SIMD2<UInt64>.self),
-                    as: SIMD2<UInt64>.self)
-                at += step
-            } while at < range.count
-        }
+        table.withUnsafeBytes { copySteps($0, range) }
+    }
+
+    // Copies a part in steps of sixteen bytes. The caller has made sure that the source and the
+    // room that is reserved reach that much further than the part.
+    @inlinable
+    @inline(__always)
+    mutating func copySteps(_ source: UnsafeRawBufferPointer, _ range: Range<Int>) {
+        guard let start = source.baseAddress else { return }
+        var at = 0
+        repeat {
+            // Safe because of what the caller has made sure of.
+            UnsafeMutableRawPointer(base + count + at).storeBytes(
+                of: start.loadUnaligned(
+                    fromByteOffset: range.lowerBound + at, as: SIMD2<UInt64>.self),
+                as: SIMD2<UInt64>.self)
+            at += ByteWriter.tablePaddingByteCount
+        } while at < range.count
         written += range.count
     }
 
@@ -183,18 +190,7 @@ public struct ByteWriter: ~Copyable {
         reserve(range.count + step)
         // Safe because every step begins inside the part, so it ends inside the span, as was
         // checked, and inside the room that was reserved.
-        bytes.withUnsafeBytes { source in
-            guard let start = source.baseAddress else { return }
-            var at = 0
-            repeat {
-                UnsafeMutableRawPointer(base + count + at).storeBytes(
-                    of: start.loadUnaligned(
-                        fromByteOffset: range.lowerBound + at, as: SIMD2<UInt64>.self),
-                    as: SIMD2<UInt64>.self)
-                at += step
-            } while at < range.count
-        }
-        written += range.count
+        bytes.withUnsafeBytes { copySteps($0, range) }
     }
 
     /// Appends the UTF-8 of a literal.
