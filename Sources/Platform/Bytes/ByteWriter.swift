@@ -157,15 +157,16 @@ public struct ByteWriter: ~Copyable {
         table.withUnsafeBytes { copySteps($0, range) }
     }
 
-    // Copies a part in steps of sixteen bytes. The caller has made sure that the source and the
-    // room that is reserved reach that much further than the part.
+    // Copies a part in steps of sixteen bytes.
+    // Safe because the caller has made sure that the source and the room that is reserved reach
+    // that much further than the part.
     @inlinable
     @inline(__always)
     mutating func copySteps(_ source: UnsafeRawBufferPointer, _ range: Range<Int>) {
         guard let start = source.baseAddress else { return }
         var at = 0
         repeat {
-            // Safe because of what the caller has made sure of.
+            // Safe because each step begins inside the part.
             UnsafeMutableRawPointer(base + count + at).storeBytes(
                 of: start.loadUnaligned(
                     fromByteOffset: range.lowerBound + at, as: SIMD2<UInt64>.self),
