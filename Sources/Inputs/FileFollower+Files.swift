@@ -204,7 +204,9 @@ extension FileFollower {
 
     /// Gives up a file that is nowhere to be found and not open: a copy of it is read on, or what
     /// was not read is lost.
-    func vanish(_ tail: FileTail) {
+    ///
+    /// - Parameter others: the files of its folder, as they are now.
+    func vanish(_ tail: FileTail, among others: [Found]) {
         let isFollowed = tail.isRecognised && tail.original == nil && !tail.isCompressed
         let isUnseen =
             !tail.isRecognised && !tail.isOnlyIfKnown && known[tail.number.inode].isEmpty
@@ -212,11 +214,23 @@ extension FileFollower {
         let (ended, passed, checkpoints) = end(tail, byteCount: tail.byteCount)
         let next = lineages[tail.lineage]?.drop { $0 !== tail }.dropFirst().first
         remove(tail)
-        guard isFollowed || isUnseen else {
+        // Nothing was read of it, so nothing tells its archive from another; but what nobody has
+        // read and is long enough is read now, and then nothing of it is lost.
+        let isElsewhere = isUnseen && others.contains { mayHold(tail, $0) }
+        guard isFollowed || isUnseen, !isElsewhere else {
             if ended.key != .zero, tail.original == nil { known.remember(ended) }
             return
         }
         abandon(ended, .deleted, before: next, checkpoints, passed: passed)
+    }
+
+    /// Whether a rotated sibling that nobody has read may hold what a file held that was only seen.
+    private func mayHold(_ tail: FileTail, _ other: Found) -> Bool {
+        guard RotatedName.isRelated(other.path, to: tail.firstName), other.path != tail.firstName,
+            other.status.modified >= tail.modified, tails[other.number]?.isRecognised != true
+        else { return false }
+        return RotatedName.isCompressed(other.path)
+            || UInt64(other.status.byteCount) >= tail.byteCount
     }
 
     /// Forgets a file that was read to its end, but not what was read of it.

@@ -131,7 +131,7 @@ extension FileFollower {
             if let sibling {
                 rename(tail, sibling.path, isNamed: false)
             } else if tail.file == nil, !isAtTarget(tail) {
-                vanish(tail)
+                vanish(tail, among: others)
             } else {
                 rename(tail, tail.path, isNamed: false, isReachable: false)
             }

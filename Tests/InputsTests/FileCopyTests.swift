@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
 import Platform
+import Synchronization
 import TestSupport
 import Testing
 
@@ -43,6 +44,22 @@ struct FileCopyTests {
         try following.read(3)
         try following.readOn()
         #expect(following.texts == ["one", "two", "three"])
+        #expect(following.losses == [])
+    }
+
+    @Test func aLogCompressedBetweenSeeingAndReadingItIsNoLoss() throws {
+        let following = try Following()
+        let folder = following.folder
+        try folder.write("app.log", "one\n")
+        try following.read(1)
+        try folder.rename("app.log", to: "app.log.1")
+        try folder.write("app.log", "two\nthree\n")
+        following.input.follower.withLock { $0.rescan(SystemClock().monotonic()) }
+        try folder.rename("app.log", to: "app.log.2")
+        try folder.write("app.log", "four\n")
+        try compress(folder, "app.log.2", ".gz")
+        #expect(try following.read(4) == ["one", "two", "three", "four"])
+        try following.readOn()
         #expect(following.losses == [])
     }
 
