@@ -34,8 +34,9 @@ extension FileFollower {
                 lost = ended.size > reach ? ended.size - reach : 0
                 carried = unread - lost
                 since = copy.modified
-            } else if reason == .deleted {
-                // It may have been moved, and come back.
+            } else {
+                // It may have been moved, and come back; and a copy that is renamed while it is
+                // looked for turns up under its next name.
                 known.remember(ended)
             }
         }

@@ -47,6 +47,23 @@ struct FileCopyTests {
         #expect(following.losses == [])
     }
 
+    @Test func aCopyThatTurnsUpLateIsReadOnAndNotAgain() throws {
+        let following = try Following(["app.log*"])
+        let folder = following.folder
+        try folder.write("app.log", "one\n")
+        try following.read(1)
+        try folder.write("copy", "one\ntwo\n")
+        try folder.truncate("app.log")
+        try following.readOn()
+        try folder.append("app.log", "three\n")
+        #expect(try following.read(2) == ["one", "three"])
+        try folder.rename("copy", to: "app.log.2")
+        #expect(try following.read(3) == ["one", "three", "two"])
+        try following.readOn()
+        #expect(following.records.count == 3)
+        #expect(following.records[2].source == following.records[0].source)
+    }
+
     @Test func aLogCompressedBetweenSeeingAndReadingItIsNoLoss() throws {
         let following = try Following()
         let folder = following.folder
