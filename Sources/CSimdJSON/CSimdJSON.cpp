@@ -270,9 +270,3 @@ int sealtail_json_read(
 }
 
 size_t sealtail_json_padding(void) { return simdjson::SIMDJSON_PADDING; }
-
-const char *sealtail_json_implementation(void) {
-    // The name is a string that lives as long as the library.
-    static const std::string name = simdjson::get_active_implementation()->name();
-    return name.c_str();
-}

@@ -94,9 +94,6 @@ public struct CursorTracker: Sendable {
     /// How many tickets are in flight.
     public var ticketCount: Int { runOfTicket.count }
 
-    /// How many runs were begun that the cursor has not passed.
-    public var runCount: Int { runs.count }
-
     private mutating func append(_ run: Run) {
         precondition(run.end >= end)
         end = run.end

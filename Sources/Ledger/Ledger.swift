@@ -21,7 +21,6 @@ public final class Ledger: Sendable {
     let writer: Monitor<LedgerWriter>
     let cursorFile: Monitor<CursorFile>
     let state: Monitor<LedgerState>
-    private let hooks = Monitor<[@Sendable () -> Void]>([])
     // Held as long as the ledger lives.
     private let lock: FileLock?
 
@@ -64,7 +63,6 @@ public final class Ledger: Sendable {
             if error.isNoRoom { state.withLock { $0.statistics.isFull = true } }
             throw error
         }
-        for hook in hooks.withLock({ $0 }) { hook() }
     }
 
     private func append(
@@ -115,11 +113,6 @@ public final class Ledger: Sendable {
         writer.active = nil
         // The batch is refused either way; a remainder that stays is read as one frame too many.
         end(active)
-    }
-
-    /// Calls `hook` after each commit, on the thread that appended; it must return at once.
-    public func onAppend(_ hook: @escaping @Sendable () -> Void) {
-        hooks.withLock { $0.append(hook) }
     }
 
     // MARK: Facts

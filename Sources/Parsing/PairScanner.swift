@@ -62,7 +62,6 @@ struct PairScanner {
     private var stamp: UInt32 = 0
     private(set) var damage: RecordDamage = []
     private(set) var hasEscapes = false
-    private(set) var pairCount = 0
 
     /// Looks for the keys of a table.
     init(table: TextTable, nullTable: TextTable) {
@@ -79,7 +78,6 @@ struct PairScanner {
         previous = table.count
         damage = []
         hasEscapes = false
-        pairCount = 0
     }
 
     /// Splits `text[range]` and puts the values of known keys into `slots`.
@@ -88,7 +86,6 @@ struct PairScanner {
         var key = key(text, range.lowerBound, end)
         while key.end > 0 {
             let start = key.end + 1
-            pairCount += 1
             if start < end, text[start] == 0x22 || text[start] == 0x27 {
                 key = quoted(text, key, start, end, &slots)
             } else {

@@ -54,7 +54,6 @@ final class Handover: Sendable {
         /// Changes of the stream that the sealer has not performed yet.
         var changeCount = 0
         var isClosed = false
-        var isUrgent = false
     }
 
     private let state: Monitor<State>
@@ -159,15 +158,11 @@ final class Handover: Sendable {
     func take(byteLimit: Int, notBefore rest: Duration, patience: Duration) -> Taken {
         if rest > .zero {
             _ = state.wait(timeout: rest) { state -> Bool? in
-                state.readyBytes >= byteLimit || state.isClosed || state.isUrgent ? true : nil
+                state.readyBytes >= byteLimit || state.isClosed ? true : nil
             }
         }
         let taken = state.wait(timeout: patience) { state -> Taken? in
             let taken = Handover.take(byteLimit: byteLimit, &state)
-            if state.isUrgent {
-                state.isUrgent = false
-                return taken
-            }
             let isDone = state.isClosed && state.nextToSeal == state.nextTicket
             return taken.batches.isEmpty && taken.terms == nil && !isDone ? nil : taken
         }
@@ -215,11 +210,6 @@ final class Handover: Sendable {
     /// Lets nothing more in; what is on the way goes on.
     func close() {
         state.update { $0.isClosed = true }
-    }
-
-    /// Makes a waiting `take` return.
-    func hurry() {
-        state.update { $0.isUrgent = true }
     }
 
     /// Sleeps, unless the way is closed.

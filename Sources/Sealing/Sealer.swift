@@ -118,11 +118,6 @@ public struct Sealer: ~Copyable {
         }
     }
 
-    /// How many events each sink's filter has left out so far, in the order of the sinks.
-    public var filteredEventCounts: [(sink: String, count: UInt64)] {
-        Array(zip(sinks, filteredCounts)).map { (sink: $0.0, count: $0.1) }
-    }
-
     /// Where the stream ends by now, for the `AgentStarted` of its successor.
     public var end: Predecessor {
         .stream(stream, size: nextSequence, head: head)

@@ -73,8 +73,6 @@ int sealtail_json_read(
     sealtail_json_reader *reader, const uint8_t *bytes, size_t count, int is_padded,
     sealtail_json_tree *tree);
 size_t sealtail_json_padding(void);
-/// The name of the code path that was picked for this processor. Never freed.
-const char *sealtail_json_implementation(void);
 
 static inline uint64_t sealtail_json_mix(uint64_t left, uint64_t right) {
     unsigned __int128 product = (unsigned __int128)left * right;

@@ -298,11 +298,6 @@ public enum RandomBytes {
         guard RAND_bytes(&bytes, Int32(count)) == 1 else { bug("libcrypto has no random bytes") }
         return bytes
     }
-
-    /// One random number.
-    public static func makeNumber() -> UInt64 {
-        make(8).reduce(0) { $0 << 8 | UInt64($1) }
-    }
 }
 
 extension [UInt8] {

@@ -116,12 +116,6 @@ public final class JSONReader {
     public func read(_ bytes: Span<UInt8>) -> Bool {
         read(bytes, 0..<bytes.count)
     }
-
-    /// The code path that was picked for this processor, for the start message.
-    public static var implementationName: String {
-        // Safe because the name is a constant of the library.
-        String(cString: sealtail_json_implementation())
-    }
 }
 
 /// Owns the C reader for as long as the reader or its tree is in use.

@@ -74,10 +74,6 @@ final class JSONStorage {
         stringByteCount += bytes.count
     }
 
-    func truncateStrings(to count: Int) {
-        stringByteCount = min(count, stringByteCount)
-    }
-
     func withStrings<Result>(_ range: Range<Int>, _ body: (Span<UInt8>) -> Result) -> Result {
         if range.upperBound > stringByteCount { bug("JSON text at \(range)") }
         // Safe because the range was checked against what is filled.

@@ -66,12 +66,6 @@ public struct SystemClock: TimeSource {
             nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
     }
 
-    /// Processor time this thread has used, for benchmarks and metrics.
-    public static func threadProcessorTime() -> Duration {
-        let time = read(CLOCK_THREAD_CPUTIME_ID)
-        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
-    }
-
     private static func read(_ clock: clockid_t) -> timespec {
         var time = timespec()
         // Safe because `time` outlives the call, which writes nothing else.

@@ -152,16 +152,6 @@ public enum FileSystem {
         sealtail_reports_changes(path) != 0
     }
 
-    /// Bytes that this process may still write on the file system that holds `path`.
-    public static func freeByteCount(_ path: String) throws(SystemError) -> Int {
-        var status = statvfs()
-        // Safe because `status` outlives the call.
-        guard statvfs(path, &status) == 0 else {
-            throw SystemError(call: "statvfs", path: path)
-        }
-        return Int(status.f_bavail) * Int(status.f_frsize)
-    }
-
     /// The content of a small file; throws EFBIG when it is longer than `byteLimit`.
     public static func read(_ path: String, byteLimit: Int) throws(SystemError) -> [UInt8] {
         let file = try File(path)

@@ -88,12 +88,6 @@ public final class Monitor<State: ~Copyable>: @unchecked Sendable {
         pthread_cond_broadcast(condition)
     }
 
-    /// Wakes one waiting thread; right only where any waiting thread can make use of the change.
-    public func notifyOne() {
-        // Safe because the condition lives as long as the monitor.
-        pthread_cond_signal(condition)
-    }
-
     private func lock() {
         guard pthread_mutex_lock(mutex) == 0 else { bug("a lock could not be taken") }
     }

@@ -95,7 +95,6 @@ final class ScratchFolder {
         #expect(throws: SystemError.self) { try File(path + "/l", .read, .noFollow) }
         try FileSystem.rename(path + "/a.log", to: path + "/b.log")
         #expect(try FileSystem.names(in: path) == ["b.log", "l", "x"])
-        #expect(try FileSystem.freeByteCount(path) > 0)
         #expect(FileSystem.folder(of: "/a/b") == "/a" && FileSystem.folder(of: "/a") == "/")
         #expect(FileSystem.folder(of: "a") == "." && FileSystem.name(of: "/a/b") == "b")
         #expect(throws: SystemError.self) { try FileSystem.createFolder(path + "/b.log") }
@@ -208,8 +207,6 @@ final class ScratchFolder {
 
     @Test func theProcessKnowsItself() {
         #expect(!ProcessFacts.hostName.isEmpty)
-        #expect(ProcessFacts.usage().peakResidentByteCount > 1 << 20)
-        #expect((ProcessFacts.residentByteCount() ?? 0) > 1 << 20)
         #expect(ProcessFacts.environment("SEALTAIL_NOT_SET") == nil)
         #expect(ProcessFacts.processorCount >= 1)
         // Without systemd around, telling it something is no error.
