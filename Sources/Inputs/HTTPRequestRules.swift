@@ -23,7 +23,7 @@ struct HTTPRequestRules: Sendable {
 
     /// The answer to a request that is not wanted; nil when its body may come.
     ///
-    /// The token is judged before anything else that would tell a stranger how this input is set.
+    /// Who knows the path has the token judged before anything that tells how this input is set.
     func refusal(_ head: HTTPServer.Head) -> HTTPServer.Response? {
         guard head.path == path else {
             return HTTPServer.Response(status: 404, text: "Nothing is taken at this path.\n")
