@@ -22,6 +22,7 @@ from unreliable import UnreliableReceiver
 
 KILLS = int(os.environ.get("KILLS", "14"))
 TROUBLED_KILLS = max(5, KILLS // 4)
+LONG_RUN_KILLS = 100
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 32))
 BURST_LINES = 6
 LAST_RECORDS = 150
@@ -112,7 +113,10 @@ class Run:
             assert receiver.item_statuses[status], f"no item was ever answered with {status}"
         for family in FAMILIES:
             assert report["rotations"][family] > 0, f"{family} never rotated"
-        assert report["reused_inodes"] > 0, (
+        # A deleted file keeps its inode while the agent has it open, so one is used again only when
+        # a deletion falls between two lives: about one in ten, too few to ask for in a short run.
+        # FileRestartTests.aReusedInodeIsANewFile does it in every run.
+        assert report["reused_inodes"] > 0 or KILLS < LONG_RUN_KILLS, (
             "no inode was used again; TMPDIR must be on a file system that does so, such as ext4")
         assert self.page.sum("events_rejected_since_cursor_total", sink=SINK) > 0
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import independent_verify
-from agent import NAME, binary, file_input, file_sink, is_agent_event, read_events
+from agent import NAME, PARSERS, binary, file_input, file_sink, is_agent_event, read_events
 from keycloak_log import KeycloakLog
 
 SOAK = bool(os.environ.get("SOAK"))
@@ -332,8 +332,11 @@ def test_a_file_without_permission_degrades_health_and_is_read_once_granted(
     writer = Writer(logs / "idp.log")
     output = open_folder / "out" / "out.ndjson"
     output.parent.mkdir()
+    # Whoever the agent runs as need not be able to enter the checkout.
+    parsers = open_folder / "parsers"
+    shutil.copytree(PARSERS, parsers)
     agent = make_agent([file_input(writer.path)], [file_sink(output)],
-                       folder=open_folder / "agent")
+                       folder=open_folder / "agent", agent={"parsers_dir": str(parsers)})
     if os.geteuid() == 0:
         # Root may read everything, so the agent runs as somebody else.
         user = pwd.getpwnam("nobody")
