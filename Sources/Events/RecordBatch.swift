@@ -118,6 +118,13 @@ public struct RecordBatch: Sendable {
     /// Where in the block the names of the hosts stand that logged the records, one for each
     /// record and empty where that is unknown; none at all for inputs that are told no hosts.
     public var hosts: [Range<UInt32>] = []
+    /// Where in the block stands what the parser reads, one for each record; none at all where
+    /// that is the record itself. A record that was wrapped by syslog is the line as it was read,
+    /// and its body is the message in it.
+    public var bodies: [Range<UInt32>] = []
+    /// When the wrappers of the records say they were logged, one for each record and nil where
+    /// that is unknown; none at all for records without wrappers.
+    public var times: [Timestamp?] = []
 
     /// The bytes behind the last record that a fast reader may touch.
     public static let paddingByteCount = 64
@@ -134,5 +141,18 @@ public struct RecordBatch: Sendable {
         self.bytes = bytes
         self.records = records
         self.positions = positions
+    }
+
+    /// What the parser reads of a record: the range in the block.
+    @inline(__always)
+    public func body(of index: Int) -> Range<Int> {
+        guard !bodies.isEmpty else { return records[index].range }
+        return Int(bodies[index].lowerBound)..<Int(bodies[index].upperBound)
+    }
+
+    /// When the wrapper of a record says it was logged; nil where that is unknown.
+    @inline(__always)
+    public func time(of index: Int) -> Timestamp? {
+        times.isEmpty ? nil : times[index]
     }
 }

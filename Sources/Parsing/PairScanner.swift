@@ -54,6 +54,7 @@ struct PairScanner {
 
     private let table: TextTable
     private let nullTable: TextTable
+    private let nullWordByteLimit: Int
     // Of each key, and at the end of the beginning, the key that came behind it the last time.
     // Products write their keys in few orders, so most keys are known before they are read.
     private var successors: [Int32]
@@ -64,9 +65,10 @@ struct PairScanner {
     private(set) var hasEscapes = false
 
     /// Looks for the keys of a table.
-    init(table: TextTable, nullTable: TextTable) {
+    init(table: TextTable, nullTable: TextTable, nullWordByteLimit: Int) {
         self.table = table
         self.nullTable = nullTable
+        self.nullWordByteLimit = nullWordByteLimit
         successors = Array(repeating: -1, count: table.count + 1)
         previous = table.count
     }
@@ -234,7 +236,8 @@ struct PairScanner {
             if !isQuoted { damage.insert(.suspectedInjection) }
             return
         }
-        if value.isEmpty || (value.count <= 8 && nullTable.find(text, value) != nil) {
+        if value.isEmpty || (value.count <= nullWordByteLimit && nullTable.find(text, value) != nil)
+        {
             slots[index] = Slot(form: .nothing, stamp: stamp)
             return
         }

@@ -115,11 +115,12 @@ extension ParserCompiler {
                     continue
                 }
                 for word in alternative.sources {
-                    guard let source = source(field, alternative) else { continue }
-                    compiled.append(
-                        .init(
-                            field: field.field, slot: slot(word), conditions: conditions,
-                            source: source))
+                    for source in sources(field, alternative) {
+                        compiled.append(
+                            .init(
+                                field: field.field, slot: slot(word), conditions: conditions,
+                                source: source))
+                    }
                 }
             }
         }
@@ -194,6 +195,34 @@ extension ParserCompiler {
         }
     }
 
+    /// One way to read a value, or several of which the first that succeeds counts.
+    private mutating func sources(
+        _ field: FieldDefinition, _ alternative: AssignmentDefinition
+    ) -> [ParserProgram.Assignment.Source] {
+        guard case .time = field.field.entry.kind, !alternative.timeForms.isEmpty else {
+            return source(field, alternative).map { [$0] } ?? []
+        }
+        return alternative.timeForms.compactMap { timeSource($0) }
+    }
+
+    private mutating func timeSource(_ word: Word) -> ParserProgram.Assignment.Source? {
+        guard word.text.contains("%") else {
+            if let form = TimeForm(rawValue: word.text) { return .time(form) }
+            problems.add(
+                at: word.node, "is neither a form of time nor a layout with %",
+                suggestion: ConfigurationText.closest(
+                    to: word.text, among: TimeForm.allCases.map(\.rawValue)))
+            return nil
+        }
+        do throws(TimeLayoutError) {
+            program.layouts.append(try TimeLayout(word.text))
+            return .layout(Int32(program.layouts.count - 1))
+        } catch {
+            problems.add(at: word.node, "the layout \(error.reason)")
+            return nil
+        }
+    }
+
     private mutating func source(
         _ field: FieldDefinition, _ alternative: AssignmentDefinition
     ) -> ParserProgram.Assignment.Source? {
@@ -201,7 +230,7 @@ extension ParserCompiler {
         case .word: return wordSource(field, alternative)
         case .integer(let low, let high): return .integer(low...high)
         case .boolean: return .boolean
-        case .time: return .time(alternative.timeForm ?? .any)
+        case .time: return .time(.any)
         case .set:
             let map =
                 alternative.map.isEmpty

@@ -11,8 +11,15 @@ public struct ParserCompiler {
     private var constantNumbers: [String: Int32] = [:]
     private var reasonNumbers: [String: Int32] = [:]
 
-    private init(_ definition: ParserDefinition, _ problems: ConfigurationProblems) {
+    /// The columns that the operator names in place of the declaration's.
+    let columnNames: [String]?
+
+    private init(
+        _ definition: ParserDefinition, _ columnNames: [String]?,
+        _ problems: ConfigurationProblems
+    ) {
         self.definition = definition
+        self.columnNames = columnNames
         self.problems = problems
         program = ParserProgram(
             name: definition.name, vendor: definition.vendor, product: definition.product,
@@ -20,10 +27,12 @@ public struct ParserCompiler {
     }
 
     /// Compiles; nil when the definition has a mistake, which `problems` then holds.
+    ///
+    /// - Parameter columns: the columns of a log whose layout the operator has changed.
     public static func compile(
-        _ definition: ParserDefinition, problems: ConfigurationProblems
+        _ definition: ParserDefinition, columns: [String]? = nil, problems: ConfigurationProblems
     ) -> ParserProgram? {
-        var compiler = ParserCompiler(definition, problems)
+        var compiler = ParserCompiler(definition, columns, problems)
         let before = problems.list.count
         compiler.run()
         return problems.list.count == before ? compiler.program : nil
@@ -38,16 +47,17 @@ public struct ParserCompiler {
         program.recognition = definition.recognition.compactMap(expression)
         program.isGeneric = definition.isGeneric
         program.nullTable = TextTable(definition.nullWords.map { ($0, 1) })
+        program.nullWordByteLimit = definition.nullWords.map(\.utf8.count).max() ?? 0
         // Names must exist before conditions and fields use them, wherever they stand.
         declare(definition.formats.flatMap(\.steps))
-        declare(rules: definition.events)
+        for name in names(ofRules: definition.events) { declare(name) }
         program.slotNames = slots.sorted { $0.value < $1.value }.map(\.key)
         if slots.count > ParserProgram.slotLimit {
             problems.add(
                 file: definition.file, "names more than \(ParserProgram.slotLimit) values")
         }
         for format in definition.formats {
-            let range = steps(format.steps)
+            let range = steps(format.steps, isFormat: true)
             program.formats.append(ParserProgram.Format(name: format.name.text, steps: range))
         }
         program.withoutRaw = definition.withoutRaw.map { conditions($0) }
@@ -57,27 +67,35 @@ public struct ParserCompiler {
     // MARK: Names
 
     private mutating func declare(_ steps: [StepDefinition]) {
-        for step in steps {
+        for name in names(of: steps) { declare(name) }
+    }
+
+    /// The names of the values that steps give, in their order.
+    func names(of steps: [StepDefinition]) -> [String] {
+        steps.flatMap { step -> [String] in
             switch step {
-            case .json(let values), .keyValue(_, let values):
-                for value in values { declare(value.name.text) }
+            case .json(_, let values), .keyValue(_, let values), .logfmt(_, let values):
+                return values.map(\.name.text)
+            case .columns(let definition): return definition.values.map(\.name.text)
             case .pattern(_, let expression, _):
-                guard let compiled = try? RegularExpression(expression.text) else { continue }
-                for name in compiled.names { declare(name.name) }
-            case .ignore: break
+                let compiled = try? RegularExpression(expression.text)
+                return compiled?.names.map(\.name) ?? []
+            case .set(let constants): return constants.map(\.name.text)
+            case .firstOf(let alternatives): return alternatives.flatMap { names(of: $0) }
+            case .ignore, .require, .unwrap, .each: return []
             }
         }
     }
 
-    private mutating func declare(rules: [RuleDefinition]) {
-        for rule in rules {
-            declare(rule.steps)
-            declare(rules: rule.also)
+    /// The names of the values that the steps of rules give.
+    func names(ofRules rules: [RuleDefinition]) -> [String] {
+        rules.flatMap { rule -> [String] in
+            let own = names(of: rule.steps) + names(ofRules: rule.also)
             switch rule.verdict {
-            case .action, .ignore: break
-            case .rules(let inner): declare(rules: inner)
+            case .action, .ignore: return own
+            case .rules(let inner): return own + names(ofRules: inner)
             case .table(_, _, let words, let otherwise):
-                declare(rules: words.map(\.rule) + (otherwise.map { [$0] } ?? []))
+                return own + names(ofRules: words.map(\.rule) + (otherwise.map { [$0] } ?? []))
             }
         }
     }
@@ -134,43 +152,6 @@ public struct ParserCompiler {
     }
 
     // MARK: Steps and conditions
-
-    mutating func steps(_ definitions: [StepDefinition]) -> Range<Int32> {
-        var compiled: [ParserProgram.Step] = []
-        for definition in definitions {
-            switch definition {
-            case .json(let values):
-                let paths = values.flatMap { value in
-                    value.sources.map { (path: $0, slot: slots[value.name.text] ?? 0) }
-                }
-                program.memberTables.append(MemberTable(paths))
-                compiled.append(.json(table: Int32(program.memberTables.count - 1)))
-            case .keyValue(let from, let values):
-                let keys = values.flatMap { value in
-                    value.sources.map { (text: $0, value: slots[value.name.text] ?? 0) }
-                }
-                program.keyTables.append(TextTable(keys))
-                compiled.append(
-                    .keyValue(from: slot(from), table: Int32(program.keyTables.count - 1)))
-            case .pattern(let from, let word, let isOptional):
-                guard let expression = expression(word) else { continue }
-                let groups = expression.names.map { name in
-                    (group: name.group, slot: Int32(slots[name.name] ?? 0))
-                }
-                program.patterns.append(
-                    ParserProgram.Pattern(expression: expression, groups: groups))
-                compiled.append(
-                    .pattern(
-                        Int32(program.patterns.count - 1), from: from.map(slot),
-                        isOptional: isOptional))
-            case .ignore(let word, let when):
-                compiled.append(.ignore(reason: reason(word), when: conditions(when)))
-            }
-        }
-        let start = Int32(program.steps.count)
-        program.steps += compiled
-        return start..<Int32(program.steps.count)
-    }
 
     mutating func conditions(_ definitions: [ConditionDefinition]) -> Range<Int32> {
         var compiled: [ParserProgram.Condition] = []

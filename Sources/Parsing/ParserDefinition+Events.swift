@@ -71,7 +71,7 @@ extension DefinitionReader {
         }
         assignment.join = reader.string("join")
         assignment.fingerprint = reader.choice("fingerprint", of: FingerprintKind.self)
-        assignment.timeForm = reader.choice("time", of: TimeForm.self)
+        assignment.timeForms = words(reader.node("time"))
         assignment.conditions = conditions(reader.node("when"))
         reader.finish()
         if assignment.sources.isEmpty == assignment.constant.isEmpty {

@@ -22,8 +22,9 @@ extension ParserDefinition {
         if version == nil { reader.problem("format", "must be \(formatVersion)") }
         let name = reader.requiredString("name")
         var definition = ParserDefinition(
-            name: name, vendor: "", product: "", verified: reader.strings("verified"),
-            recordStart: reader.string("record_start"), file: file)
+            name: name, vendor: "", product: "", recordStart: reader.string("record_start"),
+            file: file)
+        readKnowledge(&reader, into: &definition)
         if file != name + ".yaml", !file.hasSuffix("/" + name + ".yaml") {
             reader.problem("name", "must be the name of the file without .yaml")
         }
@@ -51,6 +52,32 @@ extension ParserDefinition {
         if definition.formats.isEmpty { reader.problem("formats", "must list a format at least") }
         if definition.events.isEmpty { reader.problem("events", "must list a rule at least") }
         return definition
+    }
+}
+
+extension ParserDefinition {
+    /// What stands in the declaration for people: where it comes from and what the log shows.
+    private static func readKnowledge(
+        _ reader: inout ConfigurationReader, into definition: inout ParserDefinition
+    ) {
+        if var verified = reader.child("verified") {
+            definition.verification = Verification(
+                samples: verified.strings("sample"), sources: verified.strings("source"),
+                documentation: verified.strings("documentation"))
+            verified.finish()
+        }
+        if definition.verification == Verification() {
+            reader.problem("verified", "must give sample, source or documentation at least")
+        }
+        guard var coverage = reader.child("coverage") else {
+            reader.problem("coverage", "must say in log where the product writes it")
+            return
+        }
+        definition.coverage = Coverage(
+            log: coverage.requiredString("log"), settings: coverage.strings("settings"),
+            neverLogged: coverage.strings("never_logs"),
+            successesNeed: coverage.string("successes_need"))
+        coverage.finish()
     }
 }
 
@@ -82,79 +109,6 @@ struct DefinitionReader {
             reader.finish()
             return FormatDefinition(
                 name: name ?? Word(text: "unnamed", node: element), steps: steps)
-        }
-    }
-
-    func steps(_ node: ConfigurationNode?) -> [StepDefinition] {
-        guard let node else { return [] }
-        guard let elements = node.elements else {
-            problems.add(at: node, "must be a list of steps")
-            return []
-        }
-        return elements.compactMap(step)
-    }
-
-    private func step(_ node: ConfigurationNode) -> StepDefinition? {
-        guard let entries = node.entries, entries.count == 1, let entry = entries.first,
-            let kind = entry.key.scalar
-        else {
-            problems.add(at: node, "must be one of json, key_value, pattern, ignore")
-            return nil
-        }
-        switch kind {
-        case "json": return .json(values(entry.value))
-        case "key_value": return keyValue(entry.value)
-        case "pattern": return pattern(entry.value)
-        case "ignore":
-            var reader = ConfigurationReader(entry.value, problems)
-            let reason = reader.node("reason").flatMap(word)
-            let when = conditions(reader.node("when"))
-            if reason == nil { reader.problem("reason", "must be given") }
-            reader.finish()
-            return reason.map { .ignore(reason: $0, when: when) }
-        default:
-            problems.add(
-                at: entry.key, "is no step",
-                suggestion: ConfigurationText.closest(
-                    to: kind, among: ["json", "key_value", "pattern", "ignore"]))
-            return nil
-        }
-    }
-
-    private func keyValue(_ node: ConfigurationNode) -> StepDefinition? {
-        var reader = ConfigurationReader(node, problems)
-        let from = reader.node("from").flatMap(word)
-        let values = values(reader.node("values"))
-        if from == nil { reader.problem("from", "must name the value to split") }
-        reader.finish()
-        return from.map { .keyValue(from: $0, values: values) }
-    }
-
-    private func pattern(_ node: ConfigurationNode) -> StepDefinition? {
-        if node.scalar != nil {
-            return word(node).map { .pattern(from: nil, expression: $0, isOptional: false) }
-        }
-        var reader = ConfigurationReader(node, problems)
-        let from = reader.node("from").flatMap(word)
-        let expression = reader.node("regexp").flatMap(word)
-        let isOptional = reader.bool("optional", default: false)
-        if expression == nil { reader.problem("regexp", "must be given") }
-        reader.finish()
-        return expression.map { .pattern(from: from, expression: $0, isOptional: isOptional) }
-    }
-
-    private func values(_ node: ConfigurationNode?) -> [ValueDefinition] {
-        guard let node else { return [] }
-        if let elements = node.elements {
-            return elements.compactMap(word).map { ValueDefinition(name: $0, sources: [$0.text]) }
-        }
-        guard let entries = node.entries else {
-            problems.add(at: node, "must be a list of keys or a mapping of names to keys")
-            return []
-        }
-        return entries.compactMap { entry in
-            guard let name = word(entry.key) else { return nil }
-            return ValueDefinition(name: name, sources: words(entry.value).map(\.text))
         }
     }
 

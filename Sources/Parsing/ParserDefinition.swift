@@ -11,8 +11,10 @@ public struct ParserDefinition: Sendable {
     public var vendor: String
     /// `provider.product` of every event.
     public var product: String
-    /// Where the declaration was checked against the product.
-    public var verified: [String]
+    /// What the declaration was checked against.
+    public var verification = Verification()
+    /// What the product logs, where, and what it never does.
+    public var coverage = Coverage()
     /// A regular expression that matches where a record of several lines begins.
     public var recordStart: String?
     /// The file it was read from.
@@ -26,8 +28,41 @@ public struct ParserDefinition: Sendable {
     var events: [RuleDefinition] = []
     var withoutRaw: [[ConditionDefinition]] = []
 
+    /// Whether the operator may say which columns the log has.
+    public var hasConfigurableColumns: Bool {
+        formats.flatMap(\.steps).contains { $0.hasConfigurableColumns }
+    }
+
     /// The version of the declarations that this agent reads.
     public static let formatVersion = 1
+}
+
+/// What a declaration was checked against, the strongest first.
+public struct Verification: Sendable, Hashable {
+    /// Real lines of the product: of which version and form.
+    public var samples: [String] = []
+    /// Files of the product's own source.
+    public var sources: [String] = []
+    /// What the vendor says in its documentation.
+    public var documentation: [String] = []
+
+    /// The strongest kind there is, in the words of the declaration.
+    public var kind: String {
+        if !samples.isEmpty { return sources.isEmpty ? "sample" : "sample, source" }
+        return sources.isEmpty ? "documentation" : "source"
+    }
+}
+
+/// What the log of a product shows and what it does not.
+public struct Coverage: Sendable, Hashable {
+    /// Where the product writes the log, in one sentence.
+    public var log = ""
+    /// What has to be switched on, and how.
+    public var settings: [String] = []
+    /// What the product never logs although an auditor would look for it.
+    public var neverLogged: [String] = []
+    /// What makes successes visible where a default installation logs none; nil where it does.
+    public var successesNeed: String?
 }
 
 /// A word of the declaration that knows where it stands.
@@ -44,16 +79,46 @@ struct FormatDefinition: Sendable {
 
 /// One step from the bytes of a record to named values.
 enum StepDefinition: Sendable {
-    case json([ValueDefinition])
+    case json(from: Word?, values: [ValueDefinition])
+    case unwrap([Word])
+    case each([Word])
     case keyValue(from: Word, values: [ValueDefinition])
+    case logfmt(from: Word?, values: [ValueDefinition])
+    case columns(ColumnsDefinition)
     case pattern(from: Word?, expression: Word, isOptional: Bool)
+    case set([(name: Word, text: String)])
+    case require([ConditionDefinition])
+    case firstOf([[StepDefinition]])
     case ignore(reason: Word, when: [ConditionDefinition])
+}
+
+extension StepDefinition {
+    var hasConfigurableColumns: Bool {
+        switch self {
+        case .columns(let definition): definition.isConfigurable
+        case .firstOf(let alternatives):
+            alternatives.joined().contains { $0.hasConfigurableColumns }
+        default: false
+        }
+    }
+}
+
+/// How a text is split into columns and which of them are wanted.
+struct ColumnsDefinition: Sendable {
+    var from: Word?
+    var separator: String
+    var quote: UInt8?
+    var columns: [Word]
+    var leastCount: Int
+    /// Whether the operator may name other columns.
+    var isConfigurable: Bool
+    var values: [ValueDefinition]
 }
 
 /// A named value and the places where an extractor finds it.
 struct ValueDefinition: Sendable {
     var name: Word
-    var sources: [String]
+    var sources: [Word]
 }
 
 /// Something that holds for a named value or does not.
@@ -95,7 +160,7 @@ struct AssignmentDefinition: Sendable {
     var separator: UInt8?
     var join: String?
     var fingerprint: FingerprintKind?
-    var timeForm: TimeForm?
+    var timeForms: [Word] = []
     var conditions: [ConditionDefinition] = []
 }
 

@@ -84,6 +84,16 @@ public struct ParserLibrary: Sendable {
     /// The program of a name.
     public func program(named name: String) -> ParserProgram? { programs[name] }
 
+    /// The program of a name for a log whose columns the operator has chosen; nil when there is no
+    /// such parser, or when none of its formats lets columns be chosen.
+    public func program(named name: String, columns: [String]) -> ParserProgram? {
+        guard let definition = definitions[name], definition.hasConfigurableColumns else {
+            return nil
+        }
+        return ParserCompiler.compile(
+            definition, columns: columns, problems: ConfigurationProblems())
+    }
+
     /// Which parsers know the lines of a sample, the surest first, with the share they know.
     ///
     /// A parser for a product comes before a generic one that knows the same lines.

@@ -20,11 +20,18 @@ public struct ParserProgram: Sendable {
 
     var slotNames: [String] = []
     var nullTable = TextTable([])
+    /// The longest text of `nullTable`.
+    var nullWordByteLimit = 0
     var formats: [Format] = []
     var steps: [Step] = []
     var conditions: [Condition] = []
     var memberTables: [MemberTable] = []
     var keyTables: [TextTable] = []
+    var logfmtTables: [TextTable] = []
+    var columnPlans: [ColumnPlan] = []
+    var paths: [[[JSONKey]]] = []
+    var stepLists: [[Range<Int32>]] = []
+    var layouts: [TimeLayout] = []
     var patterns: [Pattern] = []
     var wordTables: [TextTable] = []
     var needles: [[UInt8]] = []
@@ -64,9 +71,19 @@ public struct ParserProgram: Sendable {
     }
 
     enum Step: Sendable {
-        case json(table: Int32)
+        /// Reads members of the JSON root, or of the JSON that stands in a value.
+        case json(table: Int32, from: Int32?)
+        /// Makes the first of these members that is an object the JSON root.
+        case unwrap(paths: Int32)
+        /// Runs the steps behind it and the rules for every element of an array.
+        case each(paths: Int32, slots: Int32)
         case keyValue(from: Int32, table: Int32)
+        case logfmt(from: Int32?, table: Int32)
+        case columns(Int32, from: Int32?)
         case pattern(Int32, from: Int32?, isOptional: Bool)
+        case set(slot: Int32, constant: Int32)
+        case require(Range<Int32>)
+        case firstOf(list: Int32)
         case ignore(reason: Int32, when: Range<Int32>)
     }
 
@@ -128,6 +145,7 @@ public struct ParserProgram: Sendable {
             case uri
             case path
             case time(TimeForm)
+            case layout(Int32)
             case integer(ClosedRange<Int64>)
             case boolean
             case address
@@ -140,105 +158,5 @@ public struct ParserProgram: Sendable {
         var slot: Int32
         var conditions: Range<Int32>
         var source: Source
-    }
-}
-
-/// Finds the members of JSON objects that a declaration names, however their paths are split.
-///
-/// The path `a.b` is the member `a.b`, or the member `b` of the object `a`.
-struct MemberTable: Sendable {
-    struct Entry: Sendable {
-        var hash: UInt64
-        var state: Int32
-        var offset: Int32
-        var count: Int32
-        /// The value that the member gives, -1 for none.
-        var slot: Int32
-        /// The state inside the member when it is an object, -1 when nothing in it is wanted.
-        var inside: Int32
-    }
-
-    private var entries: [Entry] = []
-    private var places: [Int32] = []
-    private var mask = 0
-    private var bytes: [UInt8] = []
-
-    init(_ paths: [(path: String, slot: Int)]) {
-        var states = 1
-        for (path, slot) in paths {
-            let parts = path.split(separator: ".", omittingEmptySubsequences: false)
-                .map(String.init)
-            MemberTable.insert(
-                parts[...], state: 0, slot: slot, entries: &entries, bytes: &bytes,
-                states: &states)
-        }
-        var size = 8
-        while size < entries.count * 4 { size *= 2 }
-        mask = size - 1
-        places = Array(repeating: -1, count: size)
-        for (index, entry) in entries.enumerated() {
-            var place = MemberTable.place(entry.hash, entry.state) & mask
-            while places[place] >= 0 { place = (place + 1) & mask }
-            places[place] = Int32(index)
-        }
-    }
-
-    private static func insert(
-        _ parts: ArraySlice<String>, state: Int32, slot: Int, entries: inout [Entry],
-        bytes: inout [UInt8], states: inout Int
-    ) {
-        for cut in 1...parts.count {
-            let key = parts.prefix(cut).joined(separator: ".")
-            let utf8 = Array(key.utf8)
-            var index = entries.firstIndex { entry in
-                entry.state == state
-                    && Array(bytes[Int(entry.offset)..<Int(entry.offset + entry.count)]) == utf8
-            }
-            if index == nil {
-                entries.append(
-                    Entry(
-                        hash: JSONKey(key).hash, state: state, offset: Int32(bytes.count),
-                        count: Int32(utf8.count), slot: -1, inside: -1))
-                bytes += utf8
-                index = entries.count - 1
-            }
-            guard let index else { continue }
-            if cut == parts.count {
-                if entries[index].slot < 0 { entries[index].slot = Int32(slot) }
-            } else {
-                if entries[index].inside < 0 {
-                    entries[index].inside = Int32(states)
-                    states += 1
-                }
-                insert(
-                    parts.dropFirst(cut), state: entries[index].inside, slot: slot,
-                    entries: &entries, bytes: &bytes, states: &states)
-            }
-        }
-    }
-
-    @inline(__always)
-    private static func place(_ hash: UInt64, _ state: Int32) -> Int {
-        Int(truncatingIfNeeded: hash ^ (hash >> 32) &+ UInt64(state) &* 0x9E37_79B9)
-            & 0x7FFF_FFFF
-    }
-
-    /// The entry of a member in an object that is in a state.
-    @inline(__always)
-    func find(_ hash: UInt64, _ state: Int32, _ strings: Span<UInt8>, _ key: Range<Int>) -> Entry? {
-        var place = MemberTable.place(hash, state) & mask
-        while places[place] >= 0 {
-            let entry = entries[Int(places[place])]
-            if entry.hash == hash, entry.state == state, Int(entry.count) == key.count {
-                let start = Int(entry.offset)
-                if ByteSearch.equal(
-                    strings, key, bytes.span.extracting(start..<start + key.count))
-                {
-                    return entry
-                }
-            }
-            place = (place + 1) & mask
-        }
-        return nil
     }
 }

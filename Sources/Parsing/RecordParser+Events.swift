@@ -86,8 +86,7 @@ extension RecordParser {
 
     /// Fills an event of a class; false when it is left out on purpose.
     mutating func lay(
-        _ number: Int, _ record: Record, _ index: Int, _ ordinal: Int, _ block: Span<UInt8>,
-        _ path: Range<Int>?
+        _ number: Int, _ subject: Subject, _ ordinal: Int, _ block: Span<UInt8>
     ) -> Bool {
         let eventClass = program.classes[number]
         trace.line = eventClass.line
@@ -127,21 +126,24 @@ extension RecordParser {
         builder.set(FieldValue(.action, .word, payload: UInt64(action.rawValue)))
         builder.set(FieldValue(.outcome, .word, payload: UInt64(outcome.rawValue)))
         builder.set(FieldValue(.severity, .word, payload: UInt64(severity.rawValue)))
-        complete(record, block, path)
+        complete(subject, block)
         let range = builder.lay(into: &values)
         events.append(
             Event(
                 action: action, outcome: outcome, severity: severity, errorCode: errorCode,
-                record: index, ordinal: ordinal, values: range))
+                record: subject.index, ordinal: ordinal, values: range))
         return true
     }
 
     /// Adds what every event has, and what the schema asks of the groups.
     private mutating func complete(
-        _ record: Record, _ block: Span<UInt8>, _ path: Range<Int>?
+        _ subject: Subject, _ block: Span<UInt8>
     ) {
+        let (record, path) = (subject.record, subject.path)
         if let time = builder.value(.time), isPlausible(time.number) {
             // It stays as it is.
+        } else if let time = subject.time, isPlausible(time.microseconds) {
+            builder.set(FieldValue(.time, .time, payload: UInt64(bitPattern: time.microseconds)))
         } else {
             damage.insert(.noTime)
             builder.set(

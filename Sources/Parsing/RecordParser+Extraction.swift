@@ -9,20 +9,93 @@ extension RecordParser {
         case ignored
     }
 
-    /// Runs the steps of a format or a rule.
+    /// Runs the steps of a format, then names and lays down the events of each of its elements.
+    mutating func runFormat(
+        _ steps: Range<Int32>, _ subject: Subject, _ block: Span<UInt8>
+    ) -> StepResult {
+        for number in steps {
+            let behind = number + 1..<steps.upperBound
+            switch program.steps[Int(number)] {
+            case .each(let paths, let slots):
+                guard readJSON(subject.record, block) else { return .failed }
+                return runEach(
+                    elements(program.paths[Int(paths)]), behind, program.slotLists[Int(slots)],
+                    subject, block)
+            case .json(_, nil), .unwrap:
+                // A document that is a list of records has its steps run for each of them.
+                if readJSON(subject.record, block), elementDepth == 0, isRootArray {
+                    return runEach(
+                        tree.children(of: root), number..<steps.upperBound, [], subject, block)
+                }
+            default: break
+            }
+            let result = run(number..<number + 1, subject.record, block)
+            guard case .matched = result else { return result }
+        }
+        guard decide(program.rootRules, block, subject.record) else { return .ignored }
+        layAll(subject, block)
+        return .matched
+    }
+
+    /// Runs the rest of a format for each element; the record is matched when one of them is.
+    private mutating func runEach(
+        _ elements: [Int], _ steps: Range<Int32>, _ cleared: [Int32], _ subject: Subject,
+        _ block: Span<UInt8>
+    ) -> StepResult {
+        let outer = (root, isTextRoot)
+        elementDepth += 1
+        defer {
+            (root, isTextRoot) = outer
+            elementDepth -= 1
+        }
+        var result = elements.isEmpty ? StepResult.ignored : .failed
+        for element in elements {
+            for slot in cleared { slots[Int(slot)].stamp = 0 }
+            if cleared.isEmpty { clearSlots() }
+            classes.removeAll(keepingCapacity: true)
+            (root, isTextRoot) = (element, outer.1)
+            switch runFormat(steps, subject, block) {
+            case .matched: result = .matched
+            case .ignored: if case .failed = result { result = .ignored }
+            case .failed: break
+            }
+        }
+        return result
+    }
+
+    private mutating func clearSlots() {
+        for index in slots.indices { slots[index].stamp = 0 }
+    }
+
+    /// Runs the steps of a rule, or one of a format.
     mutating func run(
         _ steps: Range<Int32>, _ record: Record, _ block: Span<UInt8>
     ) -> StepResult {
         for number in steps {
             switch program.steps[Int(number)] {
-            case .json(let table):
+            case .json(let table, nil):
+                guard readJSON(record, block), fillFromRoot(Int(table)) else { return .failed }
+            case .json(let table, let from?):
+                guard fillFromText(slot(from), Int(table), block) else { return .failed }
+            case .unwrap(let paths):
                 guard readJSON(record, block) else { return .failed }
-                fillFromJSON(Int(table))
+                unwrap(program.paths[Int(paths)])
+            case .each: bug("a step that belongs to a format stands in a rule")
             case .keyValue(let from, let table): splitPairs(Int(from), Int(table), block)
+            case .logfmt(let from, let table):
+                guard splitLogfmt(from, Int(table), record, block) else { return .failed }
+            case .columns(let plan, let from):
+                guard splitColumns(from, Int(plan), record, block) else { return .failed }
             case .pattern(let pattern, let from, let isOptional):
                 if !matchPattern(Int(pattern), from, record, block), !isOptional {
                     return .failed
                 }
+            case .set(let slot, let constant): set(Int(slot), Int(constant))
+            case .require(let conditions):
+                guard holds(conditions, block) else { return .failed }
+            case .firstOf(let list):
+                let result = runFirst(program.stepLists[Int(list)], record, block)
+                guard case .matched = result else { return result }
             case .ignore(let reason, let when):
                 if holds(when, block) {
                     ignoredReason = reason
@@ -31,6 +104,25 @@ extension RecordParser {
             }
         }
         return .matched
+    }
+
+    private mutating func runFirst(
+        _ alternatives: [Range<Int32>], _ record: Record, _ block: Span<UInt8>
+    ) -> StepResult {
+        for steps in alternatives {
+            let result = run(steps, record, block)
+            if case .failed = result { continue }
+            return result
+        }
+        return .failed
+    }
+
+    private mutating func set(_ slot: Int, _ constant: Int) {
+        let range = program.constantRanges[constant]
+        let start = scratch.count
+        let copy = program.constants
+        scratch.append(copy, Int(range.lowerBound)..<Int(range.upperBound))
+        slots[slot] = .text(.scratch, start, range.count, stamp: stamp)
     }
 
     // MARK: Text
@@ -50,123 +142,6 @@ extension RecordParser {
     func slot(_ number: Int32) -> Slot {
         let slot = slots[Int(number)]
         return slot.stamp == stamp ? slot : Slot()
-    }
-
-    // MARK: JSON
-
-    private mutating func readJSON(_ record: Record, _ block: Span<UInt8>) -> Bool {
-        if jsonState == .unread { jsonState = parseJSON(record, block) }
-        return jsonState != .none
-    }
-
-    private mutating func parseJSON(_ record: Record, _ block: Span<UInt8>) -> JSONState {
-        var start = record.range.lowerBound
-        let end = record.range.upperBound
-        while start < end, block[start] <= 0x20 { start += 1 }
-        guard start < end, block[start] == 0x7B else { return .none }
-        if reader.read(block, start..<end) { return .sound }
-        guard lenient.read(block, start..<end) else { return .none }
-        let found = lenient.damages
-        if found.contains(.invalidUTF8) { damage.insert(.invalidUTF8) }
-        if found.contains(.truncated) { damage.insert(.truncated) }
-        damage.insert(.repairedJSON)
-        return .repaired
-    }
-
-    private mutating func fillFromJSON(_ table: Int) {
-        let tree = jsonState == .sound ? reader.tree : lenient.tree
-        tree.withContents { nodes, strings in
-            guard nodes.count > 0, nodes[0].kind == .object else { return }
-            fill(nodes, strings, 0, 0, table)
-        }
-    }
-
-    private mutating func fill(
-        _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ object: Int, _ state: Int32,
-        _ table: Int
-    ) {
-        let end = nodes[object].next
-        var index = object + 1
-        while index < end {
-            let node = nodes[index]
-            let found = program.memberTables.span[table].find(
-                node.keyHash, state, strings, node.keyRange)
-            if let entry = found {
-                if node.kind == .object {
-                    if entry.inside >= 0 { fill(nodes, strings, index, entry.inside, table) }
-                } else if entry.slot >= 0 {
-                    put(nodes, strings, index, Int(entry.slot))
-                }
-            }
-            index = node.next
-        }
-    }
-
-    private mutating func put(
-        _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ index: Int, _ number: Int
-    ) {
-        let node = nodes[index]
-        // Several members may fill one name: the first that has a value counts.
-        if slots[number].stamp == stamp {
-            if node.isDuplicate { damage.insert(.duplicateKey) }
-            if slots[number].form != .nothing || node.isDuplicate { return }
-        }
-        var slot = Slot(form: .nothing, stamp: stamp)
-        switch node.kind {
-        case .string, .bigNumber:
-            let range = node.stringRange
-            if range.isEmpty { break }
-            if range.count <= 8, program.nullTable.find(strings, range) != nil { break }
-            let start = scratch.count
-            scratch.append(strings.extracting(range))
-            slot = .text(.scratch, start, range.count, stamp: stamp)
-        case .integer:
-            slot.form = .integer
-            slot.payload = UInt64(bitPattern: node.integer ?? 0)
-        case .unsigned:
-            let start = scratch.count
-            scratch.append(decimal: node.unsigned ?? 0)
-            slot = .text(.scratch, start, scratch.count - start, stamp: stamp)
-        case .double:
-            slot.form = .double
-            slot.payload = (node.double ?? 0).bitPattern
-        case .true, .false:
-            slot.form = .boolean
-            slot.payload = node.kind == .true ? 1 : 0
-        case .array: slot = list(nodes, strings, index)
-        case .null, .object: break
-        }
-        slots[number] = slot
-    }
-
-    /// The texts and whole numbers of an array.
-    private mutating func list(
-        _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ index: Int
-    ) -> Slot {
-        let start = scratch.count
-        let end = nodes[index].next
-        var child = index + 1
-        while child < end {
-            let element = nodes[child]
-            switch element.kind {
-            case .string, .bigNumber:
-                let range = element.stringRange
-                if !range.isEmpty {
-                    scratch.append(littleEndian: UInt32(range.count))
-                    scratch.append(strings.extracting(range))
-                }
-            case .integer:
-                let place = scratch.count
-                scratch.append(littleEndian: UInt32(0))
-                scratch.append(decimal: element.integer ?? 0)
-                scratch.overwrite(
-                    littleEndian: UInt32(scratch.count - place - 4), at: place)
-            case .object, .array, .unsigned, .double, .true, .false, .null: break
-            }
-            child = element.next
-        }
-        guard scratch.count > start else { return Slot(form: .nothing, stamp: stamp) }
-        return .text(.list, start, scratch.count - start, stamp: stamp)
     }
 
     static func append(
@@ -226,7 +201,7 @@ extension RecordParser {
     // MARK: Patterns
 
     /// The record as well-formed text: in the block, or repaired in the scratch.
-    private mutating func text(of record: Record, _ block: Span<UInt8>) -> Slot {
+    mutating func text(of record: Record, _ block: Span<UInt8>) -> Slot {
         if textPlace.stamp == stamp { return textPlace }
         if UTF8Repair.isValid(block, record.range) {
             textPlace = .text(.block, record.range.lowerBound, record.range.count, stamp: stamp)
@@ -250,11 +225,7 @@ extension RecordParser {
         for (group, slot) in program.patterns[number].groups {
             guard let range = match.range(group) else { continue }
             let isNothing =
-                range.isEmpty
-                || (range.count <= 8
-                    && withText(source, block) { text, _ in
-                        program.nullTable.find(text, range) != nil
-                    })
+                range.isEmpty || withText(source, block) { text, _ in isNullWord(text, range) }
             slots[Int(slot)] =
                 isNothing
                 ? Slot(form: .nothing, stamp: stamp)

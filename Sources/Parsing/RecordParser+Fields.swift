@@ -76,11 +76,8 @@ extension RecordParser {
         case .fingerprint(let kind): fillFingerprint(field, kind, value, block)
         case .token: fillToken(field, value, block)
         case .uri, .path: fillURI(field, value, block)
-        case .time(let form):
-            if let time = time(value, form, block) {
-                builder.set(
-                    FieldValue(field, .time, payload: UInt64(bitPattern: time.microseconds)))
-            }
+        case .time(let form): setTime(field, time(value, form, block))
+        case .layout(let number): setTime(field, time(value, layout: Int(number), block))
         case .integer(let range):
             if let number = integer(value, block), range.contains(number) {
                 builder.set(FieldValue(field, .integer, payload: UInt64(bitPattern: number)))
@@ -126,7 +123,7 @@ extension RecordParser {
     }
 
     /// Copies a text to `work`.
-    private mutating func copyToWork(_ value: Slot, _ block: Span<UInt8>) {
+    mutating func copyToWork(_ value: Slot, _ block: Span<UInt8>) {
         work.removeAll()
         if value.form == .block {
             work.append(block.extracting(value.range))
@@ -340,6 +337,11 @@ extension RecordParser {
 
     // MARK: Forms
 
+    private mutating func setTime(_ field: Field, _ time: Timestamp?) {
+        guard let time else { return }
+        builder.set(FieldValue(field, .time, payload: UInt64(bitPattern: time.microseconds)))
+    }
+
     /// Leaves out the query and the fragment.
     private mutating func fillURI(_ field: Field, _ value: Slot, _ block: Span<UInt8>) {
         guard let text = text(of: value) else { return }
@@ -350,6 +352,21 @@ extension RecordParser {
         }
         guard count > 0 else { return }
         builder.set(textValue(field, .text(text.form, text.offset, count, stamp: stamp)))
+    }
+
+    private mutating func time(
+        _ value: Slot, layout number: Int, _ block: Span<UInt8>
+    ) -> Timestamp? {
+        guard let text = text(of: value) else { return nil }
+        copyToWork(text, block)
+        return RecordParser.read(work, program.layouts[number], observed, &timestamps)
+    }
+
+    private static func read(
+        _ text: borrowing ByteWriter, _ layout: TimeLayout, _ observed: Timestamp,
+        _ timestamps: inout TimestampReader
+    ) -> Timestamp? {
+        text.withBytes { timestamps.read($0, layout, observed: observed) }
     }
 
     private mutating func time(

@@ -11,6 +11,10 @@ public struct RecordParser: ~Copyable {
     let context: ParseContext
     let reader = JSONReader()
     let lenient = LenientJSON()
+    /// For documents in texts that are wanted in passing.
+    let innerReader = JSONReader()
+    /// For the text in which the root is, when it is in one.
+    let textReader = JSONReader()
     let match = Match()
     var fingerprinter: Fingerprinter
     var timestamps: TimestampReader
@@ -27,6 +31,7 @@ public struct RecordParser: ~Copyable {
     var scratch = ByteWriter(capacity: 256 << 10)
     var work = ByteWriter(capacity: 8 << 10)
     var other = ByteWriter(capacity: 8 << 10)
+    var nestedBytes = ByteWriter(capacity: 8 << 10)
     var values: [FieldValue] = []
     var events: [Event] = []
     var observed = Timestamp(microseconds: 0)
@@ -40,6 +45,14 @@ public struct RecordParser: ~Copyable {
     var classes: [Int32] = []
     var ignoredReason: Int32 = -1
     var jsonState = JSONState.unread
+    /// The node of the document that paths begin at.
+    var root = 0
+    var isTextRoot = false
+    /// How many lists of elements are being gone through, one inside the other.
+    var elementDepth = 0
+    var nested: [NestedDocument] = []
+    /// How many events the record has given.
+    var ordinal = 0
     var fingerprints: [Fingerprinted] = []
     var textPlace = Slot()
     var parts: [Range<Int>] = []
@@ -66,7 +79,9 @@ public struct RecordParser: ~Copyable {
         severities = Action.allCases.map { context.severities[$0] ?? $0.entry.severity }
         outcomes = Action.allCases.map { $0.entry.outcomes[0] }
         scanners = program.keyTables.map {
-            PairScanner(table: $0, nullTable: program.nullTable)
+            PairScanner(
+                table: $0, nullTable: program.nullTable,
+                nullWordByteLimit: program.nullWordByteLimit)
         }
         trace = ParseTrace()
     }
@@ -85,13 +100,18 @@ public struct RecordParser: ~Copyable {
         var damageCounts = [16 of Int](repeating: 0)
         let path = records.path.map { appendConstant($0) }
         let block = records.bytes.span
+        let (hasBodies, hasTimes) = (!records.bodies.isEmpty, !records.times.isEmpty)
         host = 0..<0
         for (index, record) in records.records.enumerated() {
             tally.bytes += Int(record.count)
             if !records.hosts.isEmpty { host = records.hosts[index] }
             let before = events.count
             if scratch.count < RecordParser.batchByteLimit {
-                parse(record, index, block, path)
+                parse(
+                    Subject(
+                        record: hasBodies ? record.inside(records.body(of: index)) : record,
+                        index: index, path: path,
+                        time: hasTimes ? records.time(of: index) : nil), block)
                 if events.count > before {
                     tally.parsed += 1
                 } else {
@@ -159,43 +179,54 @@ public struct RecordParser: ~Copyable {
 
     // MARK: One record
 
-    private mutating func parse(
-        _ record: Record, _ index: Int, _ block: Span<UInt8>, _ path: Range<Int>?
-    ) {
+    private mutating func parse(_ subject: Subject, _ block: Span<UInt8>) {
         stamp &+= 1
         if stamp == 0 {
             for index in slots.indices { slots[index].stamp = 0 }
             stamp = 1
         }
-        damage = record.damage
+        damage = subject.record.damage
         jsonState = .unread
         textPlace = Slot()
         ignoredReason = Int32(program.reasons.count)
         fingerprints.removeAll(keepingCapacity: true)
         classes.removeAll(keepingCapacity: true)
+        ordinal = 0
         let scratchStart = scratch.count
-        guard matchFormat(record, block), decide(program.rootRules, block, record) else {
-            scratch.truncate(to: scratchStart)
-            return
-        }
-        var ordinal = 0
-        for number in classes {
-            if lay(Int(number), record, index, ordinal, block, path) { ordinal += 1 }
+        for number in program.formats.indices {
+            let result = runFormat(program.formats[number].steps, subject, block)
+            if case .failed = result { continue }
+            trace.format = number
+            break
         }
         if ordinal == 0 { scratch.truncate(to: scratchStart) }
     }
 
-    private mutating func matchFormat(_ record: Record, _ block: Span<UInt8>) -> Bool {
-        for number in program.formats.indices {
-            switch run(program.formats[number].steps, record, block) {
-            case .matched:
-                trace.format = number
-                return true
-            case .ignored: return false
-            case .failed: continue
-            }
+    /// Lays down the events that were named.
+    mutating func layAll(_ subject: Subject, _ block: Span<UInt8>) {
+        for number in classes {
+            if lay(Int(number), subject, ordinal, block) { ordinal += 1 }
         }
-        return false
+    }
+}
+
+/// The record that is being parsed, with what its batch says of it.
+struct Subject {
+    var record: Record
+    /// Its number in the batch.
+    var index: Int
+    /// Where the path of its file stands in the constants.
+    var path: Range<Int>?
+    /// When whoever wrapped the record says that it was written.
+    var time: Timestamp?
+}
+
+extension Record {
+    /// The same record, with these bytes alone to be read.
+    func inside(_ body: Range<Int>) -> Record {
+        Record(
+            start: UInt32(body.lowerBound), count: UInt32(body.count), offset: offset,
+            damage: damage)
     }
 }
 

@@ -31,12 +31,12 @@ struct TimestampReader: ~Copyable {
     /// Reads a text; nil when it is no moment.
     mutating func read(_ text: Span<UInt8>, _ form: TimeForm) -> Timestamp? {
         switch form {
-        case .iso8601: return readISO(text)
+        case .iso8601: return readISO(text) ?? readLoose(text)
         case .epochSeconds, .epochMilliseconds, .epochNanoseconds:
             return TimestampReader.readNumber(text, form)
         case .any:
             if let number = TimestampReader.readNumber(text, .any) { return number }
-            return readISO(text)
+            return readISO(text) ?? readLoose(text)
         }
     }
 
@@ -80,7 +80,7 @@ struct TimestampReader: ~Copyable {
         }
     }
 
-    private static func floorDivide(_ number: Int64, _ divisor: Int64) -> Int64 {
+    static func floorDivide(_ number: Int64, _ divisor: Int64) -> Int64 {
         let quotient = number / divisor
         return number % divisor < 0 ? quotient - 1 : quotient
     }
@@ -119,7 +119,7 @@ struct TimestampReader: ~Copyable {
 
     /// The digits behind the point at `index` as microseconds, finer ones cut; moves `index`.
     @inline(__always)
-    private static func fraction(_ text: Span<UInt8>, _ index: inout Int) -> Int64? {
+    static func fraction(_ text: Span<UInt8>, _ index: inout Int) -> Int64? {
         index += 1
         var micros: Int64 = 0
         var digits = 0
@@ -146,6 +146,59 @@ struct TimestampReader: ~Copyable {
             value = value * 10 + Int(byte - 0x30)
         }
         return value
+    }
+
+    // MARK: Layouts
+
+    /// Forms that resemble ISO 8601: unpadded, with slashes, without separators, with ` UTC`.
+    private static let looseLayouts: [TimeLayout] = [
+        "%Y-%m-%dT%H:%M:%S%f%z", "%Y-%m-%d %H:%M:%S%f%z", "%Y-%m-%d %H:%M:%S%f %z",
+        "%Y-%m-%d %H:%M:%S%f %Z", "%Y-%m-%d %H:%M:%S%f", "%Y-%m-%dT%H:%M:%S%f",
+        "%Y/%m/%d %H:%M:%S%f", "%Y/%m/%d %H:%M:%S%f %z", "%Y%m%dT%H%M%S%f%z", "%Y%m%dT%H%M%S%f",
+    ].compactMap { try? TimeLayout($0) }
+
+    private mutating func readLoose(_ text: Span<UInt8>) -> Timestamp? {
+        guard text.count >= 14, text.count <= 64, ASCII.isDigit(text[0]) else { return nil }
+        for layout in TimestampReader.looseLayouts {
+            if let time = read(text, layout, observed: Timestamp(microseconds: 0)) { return time }
+        }
+        return nil
+    }
+
+    /// Reads a text by a layout; nil when it is not of this form.
+    ///
+    /// Without a zone it is in the zone of the input. Without a year it is of the last year in
+    /// which it is not later than a day after `observed`.
+    mutating func read(
+        _ text: Span<UInt8>, _ layout: TimeLayout, observed: Timestamp
+    ) -> Timestamp? {
+        guard let reading = TimeReading(text, layout) else { return nil }
+        if let epoch = reading.epoch {
+            return Timestamp(microseconds: epoch * 1_000_000 + reading.microseconds)
+        }
+        if let year = reading.year { return moment(reading, year) }
+        let day = TimestampReader.floorDivide(observed.microseconds, 86_400_000_000)
+        let latest = CivilDate(daysSince1970: Int(day) + 1).year
+        for year in stride(from: latest, through: latest - 8, by: -1) {
+            // The 29th of February is not of every year.
+            guard let moment = moment(reading, year) else { continue }
+            if moment.microseconds <= observed.microseconds + 86_400_000_000 { return moment }
+        }
+        return nil
+    }
+
+    private mutating func moment(_ reading: TimeReading, _ year: Int) -> Timestamp? {
+        guard let month = reading.month, let day = reading.day,
+            day <= CivilDate.dayCount(ofMonth: month, year: year)
+        else { return nil }
+        let days = Int64(CivilDate(year: year, month: month, day: day).daysSince1970)
+        let local =
+            days * 86_400
+            + Int64(reading.hour * 3600 + reading.minute * 60 + reading.second)
+        let offset = reading.offset ?? zoneOffset(local)
+        let moment = Timestamp(
+            microseconds: (local - offset) * 1_000_000 + reading.microseconds)
+        return moment.isRepresentable ? moment : nil
     }
 
     private mutating func readISO(_ text: Span<UInt8>) -> Timestamp? {

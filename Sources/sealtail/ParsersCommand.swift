@@ -55,7 +55,10 @@ enum ParsersCommand {
         }
         emit("name: \(name)\nproduct: \(definition.vendor), \(definition.product)\n")
         emit("file: \(definition.file)\n")
-        for source in definition.verified { emit("verified: \(source)\n") }
+        let verification = definition.verification
+        for text in verification.samples { emit("verified by sample: \(text)\n") }
+        for text in verification.sources { emit("verified by source: \(text)\n") }
+        for text in verification.documentation { emit("verified by documentation: \(text)\n") }
         emit("formats: \(program.formatNames.joined(separator: ", "))\n")
         emit("actions: \(program.actions.map(\.name).joined(separator: ", "))\n")
         return ExitCode.ok

@@ -18,6 +18,8 @@ struct ParserDefinitionTests {
         format: 1
         name: test
         provider: {vendor: Test, product: test}
+        verified: {sample: [a line]}
+        coverage: {log: a file}
         formats:
           - name: line
             steps:
@@ -41,6 +43,7 @@ struct ParserDefinitionTests {
             format: 1
             name: test
             provider: {vendor: Test}
+            verified: {sampel: [a line]}
             formats:
               - name: line
                 steps:
@@ -61,8 +64,9 @@ struct ParserDefinitionTests {
             unknown: 1
             """)
         for part in [
-            "test.yaml:3:11: provider", "test.yaml:7:9: formats[0].steps[0].patern: is no step",
-            "did you mean \"pattern\"?", "test.yaml:8:18", "did you mean \"actor.name\"?",
+            "test.yaml:3:11: provider", "test.yaml:8:9: formats[0].steps[0].patern: is no step",
+            "did you mean \"pattern\"?", "test.yaml:9:18", "did you mean \"sample\"?",
+            "coverage: must say in log", "verified: must give sample, source or documentation", "did you mean \"actor.name\"?",
             "\"usr\" is no value of any extractor; did you mean \"user\"?",
             "fields.severity: is no field", "\"robot\" is no word of actor.type",
             "did you mean \"invalid_grant\"?", "did you mean \"LoginSucceeded\"?",
@@ -94,6 +98,8 @@ struct ParserDefinitionTests {
             format: 1
             name: test
             provider: {vendor: Test, product: test}
+            verified: {sample: [a line]}
+            coverage: {log: a file}
             null_words: ['-']
             formats:
               - name: json
@@ -129,6 +135,8 @@ struct ParserDefinitionTests {
             format: 1
             name: test
             provider: {vendor: Test, product: test}
+            verified: {sample: [a line]}
+            coverage: {log: a file}
             formats: [{name: json, steps: [{json: {t: t}}]}]
             fields: {token.id: {from: t, fingerprint: token}}
             events: [AccessTokenIssued]
@@ -150,6 +158,8 @@ struct ParserLibraryTests {
             format: 1
             name: test
             provider: {vendor: One, product: test}
+            verified: {sample: [a line]}
+            coverage: {log: a file}
             formats: [{name: line, steps: [{pattern: '^a'}]}]
             events: [LoggedOut]
             """
@@ -170,6 +180,8 @@ struct ParserLibraryTests {
             format: 1
             name: good
             provider: {vendor: One, product: test}
+            verified: {sample: [a line]}
+            coverage: {log: a file}
             formats: [{name: line, steps: [{pattern: '^a'}]}]
             events: [LoggedOut]
             """
@@ -205,7 +217,10 @@ struct ParserLibraryTests {
     @Test(arguments: Shipped.names)
     func everyParserHasSourcesAndAFixture(_ name: String) throws {
         let definition = try #require(Shipped.library.definition(named: name))
-        #expect(!definition.verified.isEmpty)
+        let verification = definition.verification
+        #expect(
+            !(verification.samples + verification.sources + verification.documentation).isEmpty)
+        #expect(!definition.coverage.log.isEmpty)
         #expect(!(try Shipped.fixtures(name)).blocks.isEmpty)
         #expect(Shipped.library.names.contains(name))
     }

@@ -15,7 +15,7 @@ enum Shipped {
         return folder
     }()
 
-    static let names = ["canaille", "keycloak", "oidc_json"]
+    static let names = library.names
 
     static let library: ParserLibrary = {
         let problems = ConfigurationProblems()

@@ -25,7 +25,8 @@ private struct Edit {
         format: 1
         name: \(name)
         provider: {vendor: Example, product: \(name)}
-        verified: [nothing]
+        verified: {sample: [nothing]}
+        coverage: {log: a file}
         \(more)recognise: {lines: ['^\\{"\(name)"']}
         formats: [{name: json, steps: [{json: {word: event}}]}]
         fields: {provider.event: word}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+import Platform
+
+/// Finds the members of JSON documents that a declaration names, however their paths are split.
+///
+/// The path `a.b` is the member `a.b`, or the member `b` of the object `a`.
+struct MemberTable: Sendable {
+    struct Entry: Sendable {
+        var hash: UInt64
+        var state: Int32
+        var offset: Int32
+        var count: Int32
+        /// The value that the member gives, -1 for none.
+        var slot: Int32 = -1
+        /// The state inside the member when it is an object, -1 when nothing in it is wanted.
+        var inside: Int32 = -1
+        /// What is wanted of the member's elements when it is an array, -1 for nothing.
+        var array: Int32 = -1
+    }
+
+    /// What is wanted of an element: itself as a value, or members of it.
+    struct Target: Sendable {
+        var slot: Int32 = -1
+        var inside: Int32 = -1
+    }
+
+    /// Elements that are told apart by the word that one of their members has.
+    struct Group: Sendable {
+        var key: JSONKey
+        var words: [(text: String, value: Int)] = []
+        var table = TextTable([])
+        var targets: [Target] = []
+    }
+
+    /// What is wanted of the elements of an array.
+    struct ArrayPlan: Sendable {
+        var indexed: [(index: Int, target: Target)] = []
+        /// Of every element; each of these has one slot, which becomes a list.
+        var all: [(slot: Int32, target: Target)] = []
+        var groups: [Group] = []
+    }
+
+    private(set) var arrays: [ArrayPlan] = []
+    /// What is wanted of a document that is an array, -1 for nothing.
+    private(set) var rootArray: Int32 = -1
+    private var entries: [Entry] = []
+    private var places: [Int32] = []
+    private var mask = 0
+    private var bytes: [UInt8] = []
+    private var stateCount = 1
+
+    init(_ paths: [(path: MemberPath, slot: Int)]) {
+        for (path, slot) in paths {
+            guard case .name = path.elements.first else {
+                if rootArray < 0 {
+                    rootArray = Int32(arrays.count)
+                    arrays.append(ArrayPlan())
+                }
+                insert(selector: path.elements[...], array: Int(rootArray), slot: Int32(slot))
+                continue
+            }
+            insert(path.elements[...], state: 0, slot: Int32(slot))
+        }
+        for array in arrays.indices {
+            for group in arrays[array].groups.indices {
+                arrays[array].groups[group].table = TextTable(
+                    arrays[array].groups[group].words)
+            }
+        }
+        var size = 8
+        while size < entries.count * 4 { size *= 2 }
+        mask = size - 1
+        places = Array(repeating: -1, count: size)
+        for (index, entry) in entries.enumerated() {
+            var place = MemberTable.place(entry.hash, entry.state) & mask
+            while places[place] >= 0 { place = (place + 1) & mask }
+            places[place] = Int32(index)
+        }
+    }
+
+    private mutating func insert(
+        _ elements: ArraySlice<MemberPath.Element>, state: Int32, slot: Int32
+    ) {
+        var names: [String] = []
+        for element in elements {
+            guard case .name(let name) = element else { break }
+            names.append(name)
+        }
+        for cut in stride(from: 1, through: names.count, by: 1) {
+            let index = entry(names.prefix(cut).joined(separator: "."), state)
+            let rest = elements.dropFirst(cut)
+            if rest.isEmpty {
+                if entries[index].slot < 0 { entries[index].slot = slot }
+            } else if cut == names.count {
+                if entries[index].array < 0 {
+                    entries[index].array = Int32(arrays.count)
+                    arrays.append(ArrayPlan())
+                }
+                insert(selector: rest, array: Int(entries[index].array), slot: slot)
+            } else {
+                if entries[index].inside < 0 { entries[index].inside = newState() }
+                insert(rest, state: entries[index].inside, slot: slot)
+            }
+        }
+    }
+
+    private mutating func newState() -> Int32 {
+        defer { stateCount += 1 }
+        return Int32(stateCount)
+    }
+
+    /// The index of the entry of a key, made when there is none.
+    private mutating func entry(_ key: String, _ state: Int32) -> Int {
+        let utf8 = Array(key.utf8)
+        let found = entries.firstIndex { entry in
+            entry.state == state
+                && Array(bytes[Int(entry.offset)..<Int(entry.offset + entry.count)]) == utf8
+        }
+        if let found { return found }
+        entries.append(
+            Entry(
+                hash: JSONKey(key).hash, state: state, offset: Int32(bytes.count),
+                count: Int32(utf8.count)))
+        bytes += utf8
+        return entries.count - 1
+    }
+
+    // MARK: Arrays
+
+    private mutating func insert(
+        selector elements: ArraySlice<MemberPath.Element>, array: Int, slot: Int32
+    ) {
+        let rest = elements.dropFirst()
+        switch elements.first {
+        case .index(let wanted):
+            let plan = arrays[array]
+            let known = plan.indexed.firstIndex { $0.index == wanted }
+            let target = complete(
+                known.map { plan.indexed[$0].target } ?? Target(), rest, slot)
+            if let known {
+                arrays[array].indexed[known].target = target
+            } else {
+                arrays[array].indexed.append((wanted, target))
+            }
+        case .all:
+            let target = complete(Target(), rest, slot)
+            arrays[array].all.append((slot, target))
+        case .having(let key, let words):
+            insert(key: JSONKey(key), words, rest, array, slot)
+        case .name, nil: bug("a path without a bracket where one was seen")
+        }
+    }
+
+    private mutating func insert(
+        key: JSONKey, _ words: [String], _ rest: ArraySlice<MemberPath.Element>, _ array: Int,
+        _ slot: Int32
+    ) {
+        let known = arrays[array].groups.firstIndex { $0.key == key }
+        let place = known ?? arrays[array].groups.count
+        if known == nil { arrays[array].groups.append(Group(key: key)) }
+        for word in words {
+            let group = arrays[array].groups[place]
+            if let found = group.words.first(where: { $0.text == word }) {
+                let target = complete(group.targets[found.value], rest, slot)
+                arrays[array].groups[place].targets[found.value] = target
+            } else {
+                let target = complete(Target(), rest, slot)
+                arrays[array].groups[place].words.append((word, group.targets.count))
+                arrays[array].groups[place].targets.append(target)
+            }
+        }
+    }
+
+    /// The target with what stands behind the bracket added.
+    private mutating func complete(
+        _ target: Target, _ rest: ArraySlice<MemberPath.Element>, _ slot: Int32
+    ) -> Target {
+        var target = target
+        if rest.isEmpty {
+            if target.slot < 0 { target.slot = slot }
+            return target
+        }
+        if target.inside < 0 { target.inside = newState() }
+        insert(rest, state: target.inside, slot: slot)
+        return target
+    }
+
+    // MARK: Looking up
+
+    @inline(__always)
+    private static func place(_ hash: UInt64, _ state: Int32) -> Int {
+        Int(truncatingIfNeeded: hash ^ (hash >> 32) &+ UInt64(state) &* 0x9E37_79B9)
+            & 0x7FFF_FFFF
+    }
+
+    /// The entry of a member in an object that is in a state.
+    @inline(__always)
+    func find(_ hash: UInt64, _ state: Int32, _ strings: Span<UInt8>, _ key: Range<Int>) -> Entry? {
+        var place = MemberTable.place(hash, state) & mask
+        while places[place] >= 0 {
+            let entry = entries[Int(places[place])]
+            if entry.hash == hash, entry.state == state, Int(entry.count) == key.count {
+                let start = Int(entry.offset)
+                if ByteSearch.equal(
+                    strings, key, bytes.span.extracting(start..<start + key.count))
+                {
+                    return entry
+                }
+            }
+            place = (place + 1) & mask
+        }
+        return nil
+    }
+}
