@@ -38,7 +38,7 @@ demo: build ## a log line goes in, a sealed event comes out, one flipped byte is
 	@scripts/demo.sh $(RELEASE)
 
 ## While you work
-.PHONY: unit e2e check fmt parse-update clean
+.PHONY: unit e2e check fmt parse-update coverage clean
 unit: ## the Swift tests alone
 	@scripts/setup.sh packages
 	swift test
@@ -56,6 +56,9 @@ fmt: ## format every Swift file in place
 
 parse-update: build ## write the expected halves of the parsers' fixtures anew; read the diff
 	$(RELEASE) parsers test --update
+
+coverage: build ## write docs/coverage.md anew from the parsers
+	$(RELEASE) parsers list --markdown > docs/coverage.md
 
 clean: ## remove everything that was built
 	rm -rf .build

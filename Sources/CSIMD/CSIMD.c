@@ -55,7 +55,67 @@ __attribute__((target("ssse3,popcnt"))) static size_t escape_pieces(
     *consumed = at;
     return out;
 }
+
+__attribute__((target("ssse3"))) static inline __m128i kinds(
+    __m128i piece, __m128i low, __m128i high) {
+    const __m128i half = _mm_set1_epi8(0x0F);
+    const __m128i by_low = _mm_shuffle_epi8(low, _mm_and_si128(piece, half));
+    const __m128i by_high =
+        _mm_shuffle_epi8(high, _mm_and_si128(_mm_srli_epi16(piece, 4), half));
+    return _mm_and_si128(by_low, by_high);
+}
+
+// Looks at 16 pairs at once while there are so many; returns where it stopped.
+__attribute__((target("ssse3"))) static size_t find_pieces(
+    const struct sealtail_pairs *pairs, const uint8_t *bytes, size_t from, size_t count) {
+    const __m128i first_low = _mm_loadu_si128((const __m128i *)pairs->first_low);
+    const __m128i first_high = _mm_loadu_si128((const __m128i *)pairs->first_high);
+    const __m128i second_low = _mm_loadu_si128((const __m128i *)pairs->second_low);
+    const __m128i second_high = _mm_loadu_si128((const __m128i *)pairs->second_high);
+    while (from + 16 <= count) {
+        const __m128i first = _mm_loadu_si128((const __m128i *)(bytes + from - 1));
+        const __m128i second = _mm_loadu_si128((const __m128i *)(bytes + from));
+        const __m128i both = _mm_and_si128(
+            kinds(first, first_low, first_high), kinds(second, second_low, second_high));
+        const unsigned misses =
+            (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(both, _mm_setzero_si128()));
+        if (misses != 0xFFFF) return from + (size_t)__builtin_ctz(~misses);
+        from += 16;
+    }
+    return from;
+}
 #endif
+
+static unsigned kinds_of(uint8_t byte, const uint8_t *low, const uint8_t *high) {
+    return low[byte & 15] & high[byte >> 4];
+}
+
+void sealtail_pairs_add(
+    struct sealtail_pairs *pairs, unsigned kind, const char *firsts, const char *seconds) {
+    const uint8_t bit = (uint8_t)(1 << (kind & 7));
+    for (const uint8_t *byte = (const uint8_t *)firsts; *byte; byte++) {
+        pairs->first_low[*byte & 15] |= bit;
+        pairs->first_high[*byte >> 4] |= bit;
+    }
+    for (const uint8_t *byte = (const uint8_t *)seconds; *byte; byte++) {
+        pairs->second_low[*byte & 15] |= bit;
+        pairs->second_high[*byte >> 4] |= bit;
+    }
+}
+
+size_t sealtail_pairs_find(
+    const struct sealtail_pairs *pairs, const uint8_t *bytes, size_t from, size_t count) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("ssse3")) from = find_pieces(pairs, bytes, from, count);
+#endif
+    for (; from < count; from++) {
+        if (kinds_of(bytes[from - 1], pairs->first_low, pairs->first_high)
+            & kinds_of(bytes[from], pairs->second_low, pairs->second_high)) {
+            return from;
+        }
+    }
+    return count;
+}
 
 size_t sealtail_escape_json(
     const uint8_t *bytes, size_t count, uint8_t *output, size_t *consumed) {

@@ -143,6 +143,24 @@ public struct RecordBatch: Sendable {
         self.positions = positions
     }
 
+    /// Some of the records, with all that is said of them.
+    ///
+    /// - Parameter isLast: whether they are the last of the batch: they carry the positions, and
+    ///   what was lost before them.
+    public func part(_ range: Range<Int>, isLast: Bool) -> RecordBatch {
+        var part = self
+        part.records = Array(records[range])
+        if !hosts.isEmpty { part.hosts = Array(hosts[range]) }
+        if !bodies.isEmpty { part.bodies = Array(bodies[range]) }
+        if !times.isEmpty { part.times = Array(times[range]) }
+        if case .cursors(let cursors) = naming { part.naming = .cursors(Array(cursors[range])) }
+        guard !isLast else { return part }
+        part.positions = []
+        part.losses = []
+        part.forgotten = []
+        return part
+    }
+
     /// What the parser reads of a record: the range in the block.
     @inline(__always)
     public func body(of index: Int) -> Range<Int> {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
 
-/// Takes tokens out of texts: JSON Web Tokens and what follows the word `Bearer`.
+/// Takes secrets out of texts: JSON Web Tokens, what follows the word `Bearer`, tokens that their
+/// product marks by a prefix, and the values of parameters, members and headers with the name of a
+/// secret (`SecretName`).
 ///
 /// It is the last net before a body is written; parsers take only what they name to begin with.
 public struct Scrubber: Sendable {
@@ -13,22 +15,67 @@ public struct Scrubber: Sendable {
 
     /// True when the bytes may hold a secret; false is certain.
     ///
-    /// A JWT begins with `eyJ`, the base64url form of `{"`; a bearer token stands behind the word
-    /// and white space, which a URL writes as `%20` or `+`.
+    /// The bytes may be those of a text or of a whole body, where quotes have a backslash.
     public static func isSuspect(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
         var at = range.lowerBound
-        while let found = ByteSearch.first(UInt8(ascii: "J"), in: bytes, at..<range.upperBound) {
-            if isTokenStart(bytes, found, from: range.lowerBound) { return true }
+        while let found = suspects.next(in: bytes, at..<range.upperBound) {
+            if isSuspect(bytes, found, range) { return true }
             at = found + 1
         }
-        for byte in separators {
-            at = range.lowerBound
-            while let found = ByteSearch.first(byte, in: bytes, at..<range.upperBound) {
-                if isBehindBearer(bytes, found, from: range.lowerBound) { return true }
-                at = found + 1
-            }
-        }
         return false
+    }
+
+    // Two bytes in a row that every secret has, at the end of what tells it.
+    private static let suspects = BytePairs([
+        ("y", "J"),  // eyJ, the base64url form of {"
+        ("rR", " %+\\"),  // bearer and white space, which a URL writes as %20 or +
+        ("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "="),
+        ("neyNEY", ":"),  // the ends of the headers' names
+        ("TCU", "-"),  // the ends of the tickets' kinds
+        ("y", "_"),  // ory_
+        ("\\", "\""),  // the end of a name in a JSON text
+        ("%", "3"),  // an encoded =
+    ])
+
+    private static func isSuspect(
+        _ bytes: Span<UInt8>, _ at: Int, _ range: Range<Int>
+    ) -> Bool {
+        switch bytes[at] {
+        case UInt8(ascii: "J"): isTokenStart(bytes, at, from: range.lowerBound)
+        case UInt8(ascii: "="): isAssignment(bytes, at, range)
+        case UInt8(ascii: ":"): isHeader(bytes, at, range)
+        case UInt8(ascii: "-"), UInt8(ascii: "_"):
+            TokenPrefix.start(bytes, at, from: range.lowerBound) != nil
+        case UInt8(ascii: "\""): at > range.lowerBound && isQuotedName(bytes, at - 1, range)
+        case UInt8(ascii: "3"): at > range.lowerBound && isAssignment(bytes, at - 1, range)
+        default: isBehindBearer(bytes, at, from: range.lowerBound)
+        }
+    }
+
+    /// Whether `=`, or `%3D`, stands behind the name of a secret.
+    private static func isAssignment(
+        _ text: Span<UInt8>, _ at: Int, _ range: Range<Int>
+    ) -> Bool {
+        if text[at] == percent {
+            guard at + 2 < range.upperBound, text[at + 1] == UInt8(ascii: "3"),
+                text[at + 2] | 0x20 == UInt8(ascii: "d")
+            else { return false }
+        }
+        return SecretName.ends(at, in: text, from: range.lowerBound)
+    }
+
+    /// Whether `:` stands behind the name of a header that carries a secret.
+    private static func isHeader(_ text: Span<UInt8>, _ at: Int, _ range: Range<Int>) -> Bool {
+        guard at > range.lowerBound, (text[at - 1] | 0x20) &- 0x61 < 26 else { return false }
+        return SecretName.headerEnds(at, in: text, from: range.lowerBound)
+    }
+
+    /// Whether the quote that is escaped at `at` closes the name of a secret, in a JSON text.
+    private static func isQuotedName(
+        _ text: Span<UInt8>, _ at: Int, _ range: Range<Int>
+    ) -> Bool {
+        guard at + 2 < range.upperBound, text[at + 1] == UInt8(ascii: "\"") else { return false }
+        return SecretName.ends(at, in: text, from: range.lowerBound)
     }
 
     /// The text without its secrets, or nil when it has none.
@@ -37,15 +84,16 @@ public struct Scrubber: Sendable {
         var kept = 0
         var at = 0
         while at < text.count {
-            let end = secretEnd(text, at)
-            guard let end else {
+            // What tells one secret may stand in another.
+            guard let secret = secretEnd(text, at), secret.end > at, secret.end > kept else {
                 at += 1
                 continue
             }
-            for index in kept..<end.start { result.append(text[index]) }
-            result += Scrubber.mark
-            at = end.end
-            kept = at
+            if secret.start >= kept {
+                for index in kept..<secret.start { result.append(text[index]) }
+                result += Scrubber.mark
+            }
+            (at, kept) = (secret.end, secret.end)
         }
         guard kept > 0 else { return nil }
         for index in kept..<text.count { result.append(text[index]) }
@@ -53,9 +101,7 @@ public struct Scrubber: Sendable {
     }
 
     private static let bearer = Array("bearer".utf8)
-    private static let separators: [UInt8] = [
-        UInt8(ascii: " "), UInt8(ascii: "%"), UInt8(ascii: "+"), UInt8(ascii: "\\"),
-    ]
+    private static let percent = UInt8(ascii: "%")
 
     /// Where a secret begins and ends that is recognised at `at`.
     private func secretEnd(_ text: Span<UInt8>, _ at: Int) -> (start: Int, end: Int)? {
@@ -67,7 +113,9 @@ public struct Scrubber: Sendable {
             let dot = ByteSearch.first(UInt8(ascii: "."), in: text, at..<end)
             return dot == nil ? nil : (at - 2, end)
         case UInt8(ascii: " "), UInt8(ascii: "%"), UInt8(ascii: "+"), UInt8(ascii: "\t"):
-            guard Scrubber.isBehindBearer(text, at, from: 0) else { return nil }
+            guard Scrubber.isBehindBearer(text, at, from: 0) else {
+                return text[at] == Scrubber.percent ? encodedSecretEnd(text, at) : nil
+            }
             var end = at
             if text[at] == UInt8(ascii: "%") { end = min(at + 3, text.count) }
             while end < text.count, text[end] == 0x20 || text[end] == 0x09 || text[end] == 0x2B {
@@ -76,9 +124,28 @@ public struct Scrubber: Sendable {
             let value = end
             end = Scrubber.tokenEnd(text, end)
             return end > value ? (at - 6, end) : nil
+        case UInt8(ascii: "="):
+            guard Scrubber.isAssignment(text, at, 0..<text.count) else { return nil }
+            return SecretName.value(behind: at + 1, in: text)
+        case UInt8(ascii: ":"):
+            if at > 0, text[at - 1] == UInt8(ascii: "\"") {
+                guard SecretName.ends(at - 1, in: text, from: 0) else { return nil }
+                return SecretName.value(behind: at + 1, in: text)
+            }
+            guard Scrubber.isHeader(text, at, 0..<text.count) else { return nil }
+            return SecretName.line(behind: at + 1, in: text)
+        case UInt8(ascii: "-"), UInt8(ascii: "_"):
+            guard let start = TokenPrefix.start(text, at, from: 0) else { return nil }
+            return (start, Scrubber.tokenEnd(text, at))
         default:
             return nil
         }
+    }
+
+    /// What an encoded `=` stands behind.
+    private func encodedSecretEnd(_ text: Span<UInt8>, _ at: Int) -> (start: Int, end: Int)? {
+        guard Scrubber.isAssignment(text, at, 0..<text.count) else { return nil }
+        return SecretName.value(behind: at + 3, in: text)
     }
 
     // The `J` of `eyJ`.

@@ -52,6 +52,8 @@ public struct EncodedBatch: Sendable {
     public var forgotten: [Position.Identity] = []
     /// What became of the records.
     public var tally: RecordTally
+    /// False when more follows of what was read at once, which goes into the same commit.
+    public var isLast = true
 
     /// Gathers encoded events.
     public init(

@@ -18,6 +18,9 @@ public struct FixtureFile: Sendable, Equatable {
         public var expected: [String]
     }
 
+    /// The longest file.
+    public static let byteLimit = 64 << 20
+
     /// The blocks in the order of the file.
     public var blocks: [Block]
 

@@ -12,6 +12,8 @@ struct MemberTable: Sendable {
         var count: Int32
         /// The value that the member gives, -1 for none.
         var slot: Int32 = -1
+        /// The list of further values that it gives, -1 for none.
+        var more: Int32 = -1
         /// The state inside the member when it is an object, -1 when nothing in it is wanted.
         var inside: Int32 = -1
         /// What is wanted of the member's elements when it is an array, -1 for nothing.
@@ -41,6 +43,8 @@ struct MemberTable: Sendable {
     }
 
     private(set) var arrays: [ArrayPlan] = []
+    /// The values beside the first one that members give.
+    private(set) var moreSlots: [[Int32]] = []
     /// What is wanted of a document that is an array, -1 for nothing.
     private(set) var rootArray: Int32 = -1
     private var entries: [Entry] = []
@@ -90,7 +94,7 @@ struct MemberTable: Sendable {
             let index = entry(names.prefix(cut).joined(separator: "."), state)
             let rest = elements.dropFirst(cut)
             if rest.isEmpty {
-                if entries[index].slot < 0 { entries[index].slot = slot }
+                give(slot, to: index)
             } else if cut == names.count {
                 if entries[index].array < 0 {
                     entries[index].array = Int32(arrays.count)
@@ -101,6 +105,18 @@ struct MemberTable: Sendable {
                 if entries[index].inside < 0 { entries[index].inside = newState() }
                 insert(rest, state: entries[index].inside, slot: slot)
             }
+        }
+    }
+
+    /// Lets an entry fill one more value.
+    private mutating func give(_ slot: Int32, to index: Int) {
+        if entries[index].slot < 0 {
+            entries[index].slot = slot
+        } else if entries[index].more < 0 {
+            entries[index].more = Int32(moreSlots.count)
+            moreSlots.append([slot])
+        } else {
+            moreSlots[Int(entries[index].more)].append(slot)
         }
     }
 

@@ -37,6 +37,12 @@ struct Slot: Sendable {
     @inline(__always)
     var isText: Bool { form == .block || form == .scratch }
 
+    /// A whole number or truth as JSON writes it.
+    var written: String {
+        form == .boolean
+            ? (payload == 1 ? "true" : "false") : String(Int64(bitPattern: payload))
+    }
+
     @inline(__always)
     static func text(_ form: Form, _ offset: Int, _ count: Int, stamp: UInt32) -> Slot {
         Slot(form: form, stamp: stamp, payload: UInt64(offset) << 32 | UInt64(count))

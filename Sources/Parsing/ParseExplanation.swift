@@ -20,7 +20,7 @@ public struct ParseExplanation: Sendable {
     /// Parts of names whose values are never shown.
     static let secretNames = [
         "password", "secret", "cookie", "authorization", "assertion", "verifier", "code", "token",
-        "session", "requesturi", "message", "front",
+        "session", "requesturi", "message", "front", "ticket", "what",
     ]
 
     static func shown(_ name: String, _ text: String) -> String {
@@ -32,7 +32,8 @@ public struct ParseExplanation: Sendable {
             return "*** (\(text.utf8.count) bytes)"
         }
         if lower == "message" { return "(\(text.utf8.count) bytes)" }
-        if text.hasPrefix("eyJ") { return "***" }
+        let bytes = Array(text.utf8)
+        if Scrubber().scrubbed(bytes.span) != nil { return "*** (\(bytes.count) bytes)" }
         if text.utf8.count > valueByteLimit { return text.prefix(valueByteLimit) + "…" }
         return text
     }

@@ -202,12 +202,14 @@ extension ParserCompiler {
         guard case .time = field.field.entry.kind, !alternative.timeForms.isEmpty else {
             return source(field, alternative).map { [$0] } ?? []
         }
-        return alternative.timeForms.compactMap { timeSource($0) }
+        return alternative.timeForms.compactMap { timeSource($0, isUTC: alternative.isUTC) }
     }
 
-    private mutating func timeSource(_ word: Word) -> ParserProgram.Assignment.Source? {
+    private mutating func timeSource(
+        _ word: Word, isUTC: Bool
+    ) -> ParserProgram.Assignment.Source? {
         guard word.text.contains("%") else {
-            if let form = TimeForm(rawValue: word.text) { return .time(form) }
+            if let form = TimeForm(rawValue: word.text) { return .time(form, isUTC: isUTC) }
             problems.add(
                 at: word.node, "is neither a form of time nor a layout with %",
                 suggestion: ConfigurationText.closest(
@@ -216,7 +218,7 @@ extension ParserCompiler {
         }
         do throws(TimeLayoutError) {
             program.layouts.append(try TimeLayout(word.text))
-            return .layout(Int32(program.layouts.count - 1))
+            return .layout(Int32(program.layouts.count - 1), isUTC: isUTC)
         } catch {
             problems.add(at: word.node, "the layout \(error.reason)")
             return nil
@@ -230,7 +232,7 @@ extension ParserCompiler {
         case .word: return wordSource(field, alternative)
         case .integer(let low, let high): return .integer(low...high)
         case .boolean: return .boolean
-        case .time: return .time(.any)
+        case .time: return .time(.any, isUTC: alternative.isUTC)
         case .set:
             let map =
                 alternative.map.isEmpty

@@ -34,8 +34,11 @@ extension ParserCompiler {
 
     /// The slots that change with each element: those of later steps and of all rules.
     private func slots(of steps: [StepDefinition]) -> [Int32] {
-        let changing = names(of: steps) + names(ofRules: definition.events)
-        return Set(changing).compactMap { slots[$0].map { Int32($0) } }.sorted()
+        slots(named: names(of: steps) + names(ofRules: definition.events))
+    }
+
+    private func slots(named names: [String]) -> [Int32] {
+        Set(names).compactMap { slots[$0].map { Int32($0) } }.sorted()
     }
 
     private mutating func step(_ definition: StepDefinition) -> ParserProgram.Step? {
@@ -63,10 +66,14 @@ extension ParserCompiler {
         case .set(let constants): return set(constants)
         case .require(let when): return .require(conditions(when))
         case .firstOf(let alternatives):
-            var ranges: [Range<Int32>] = []
-            for alternative in alternatives { ranges.append(steps(alternative)) }
-            program.stepLists.append(ranges)
-            return .firstOf(list: Int32(program.stepLists.count - 1))
+            var compiled: [ParserProgram.Alternative] = []
+            for alternative in alternatives {
+                compiled.append(
+                    ParserProgram.Alternative(
+                        steps: steps(alternative), slots: slots(named: names(of: alternative))))
+            }
+            program.alternatives.append(compiled)
+            return .firstOf(list: Int32(program.alternatives.count - 1))
         case .ignore(let word, let when):
             return .ignore(reason: reason(word), when: conditions(when))
         }
@@ -83,8 +90,10 @@ extension ParserCompiler {
         if compiled.count == 1 { return compiled[0] }
         let start = Int32(program.steps.count)
         program.steps += compiled
-        program.stepLists.append([start..<Int32(program.steps.count)])
-        return .firstOf(list: Int32(program.stepLists.count - 1))
+        program.alternatives.append([
+            ParserProgram.Alternative(steps: start..<Int32(program.steps.count), slots: [])
+        ])
+        return .firstOf(list: Int32(program.alternatives.count - 1))
     }
 
     private func keys(_ values: [ValueDefinition]) -> [(text: String, value: Int)] {

@@ -72,6 +72,10 @@ extension DefinitionReader {
         assignment.join = reader.string("join")
         assignment.fingerprint = reader.choice("fingerprint", of: FingerprintKind.self)
         assignment.timeForms = words(reader.node("time"))
+        assignment.isUTC = reader.string("zone") == "UTC"
+        if reader.keys.contains("zone"), !assignment.isUTC {
+            reader.problem("zone", "must be UTC; other zones belong to the input")
+        }
         assignment.conditions = conditions(reader.node("when"))
         reader.finish()
         if assignment.sources.isEmpty == assignment.constant.isEmpty {

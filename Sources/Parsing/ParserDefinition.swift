@@ -161,6 +161,8 @@ struct AssignmentDefinition: Sendable {
     var join: String?
     var fingerprint: FingerprintKind?
     var timeForms: [Word] = []
+    /// Whether a time without a zone is in UTC, whatever the zone of the input.
+    var isUTC = false
     var conditions: [ConditionDefinition] = []
 }
 

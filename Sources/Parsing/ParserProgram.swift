@@ -30,7 +30,7 @@ public struct ParserProgram: Sendable {
     var logfmtTables: [TextTable] = []
     var columnPlans: [ColumnPlan] = []
     var paths: [[[JSONKey]]] = []
-    var stepLists: [[Range<Int32>]] = []
+    var alternatives: [[Alternative]] = []
     var layouts: [TimeLayout] = []
     var patterns: [Pattern] = []
     var wordTables: [TextTable] = []
@@ -85,6 +85,13 @@ public struct ParserProgram: Sendable {
         case require(Range<Int32>)
         case firstOf(list: Int32)
         case ignore(reason: Int32, when: Range<Int32>)
+    }
+
+    /// Steps of which the first list that succeeds counts.
+    struct Alternative: Sendable {
+        var steps: Range<Int32>
+        /// What the steps may give, and what is as before when they fail.
+        var slots: [Int32]
     }
 
     struct Pattern: Sendable {
@@ -144,8 +151,8 @@ public struct ParserProgram: Sendable {
             case token
             case uri
             case path
-            case time(TimeForm)
-            case layout(Int32)
+            case time(TimeForm, isUTC: Bool)
+            case layout(Int32, isUTC: Bool)
             case integer(ClosedRange<Int64>)
             case boolean
             case address

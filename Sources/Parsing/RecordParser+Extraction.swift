@@ -23,7 +23,7 @@ extension RecordParser {
                     subject, block)
             case .json(_, nil), .unwrap:
                 // A document that is a list of records has its steps run for each of them.
-                if readJSON(subject.record, block), elementDepth == 0, isRootArray {
+                if readJSON(subject.record, block), isRootArray {
                     return runEach(
                         tree.children(of: root), number..<steps.upperBound, [], subject, block)
                 }
@@ -37,11 +37,15 @@ extension RecordParser {
         return .matched
     }
 
+    /// How deep lists of records may be nested.
+    static let elementDepthLimit = 4
+
     /// Runs the rest of a format for each element; the record is matched when one of them is.
     private mutating func runEach(
         _ elements: [Int], _ steps: Range<Int32>, _ cleared: [Int32], _ subject: Subject,
         _ block: Span<UInt8>
     ) -> StepResult {
+        guard elementDepth < RecordParser.elementDepthLimit else { return .failed }
         let outer = (root, isTextRoot)
         elementDepth += 1
         defer {
@@ -49,7 +53,10 @@ extension RecordParser {
             elementDepth -= 1
         }
         var result = elements.isEmpty ? StepResult.ignored : .failed
+        let unnamed = ignoredReason
+        var reason = unnamed
         for element in elements {
+            ignoredReason = unnamed
             for slot in cleared { slots[Int(slot)].stamp = 0 }
             if cleared.isEmpty { clearSlots() }
             classes.removeAll(keepingCapacity: true)
@@ -59,7 +66,9 @@ extension RecordParser {
             case .ignored: if case .failed = result { result = .ignored }
             case .failed: break
             }
+            if ignoredReason != unnamed { reason = ignoredReason }
         }
+        ignoredReason = reason
         return result
     }
 
@@ -94,7 +103,7 @@ extension RecordParser {
             case .require(let conditions):
                 guard holds(conditions, block) else { return .failed }
             case .firstOf(let list):
-                let result = runFirst(program.stepLists[Int(list)], record, block)
+                let result = runFirst(Int(list), record, block)
                 guard case .matched = result else { return result }
             case .ignore(let reason, let when):
                 if holds(when, block) {
@@ -107,12 +116,22 @@ extension RecordParser {
     }
 
     private mutating func runFirst(
-        _ alternatives: [Range<Int32>], _ record: Record, _ block: Span<UInt8>
+        _ list: Int, _ record: Record, _ block: Span<UInt8>
     ) -> StepResult {
-        for steps in alternatives {
-            let result = run(steps, record, block)
-            if case .failed = result { continue }
-            return result
+        for number in program.alternatives[list].indices {
+            let before = savedSlots.count
+            for slot in program.alternatives[list][number].slots {
+                savedSlots.append(slots[Int(slot)])
+            }
+            let result = run(program.alternatives[list][number].steps, record, block)
+            let failed = result == .failed
+            if failed {
+                for (index, slot) in program.alternatives[list][number].slots.enumerated() {
+                    slots[Int(slot)] = savedSlots[before + index]
+                }
+            }
+            savedSlots.removeLast(savedSlots.count - before)
+            if !failed { return result }
         }
         return .failed
     }
@@ -219,9 +238,7 @@ extension RecordParser {
     ) -> Bool {
         let source = from.map { slot($0) } ?? text(of: record, block)
         guard source.isText else { return false }
-        let expression = program.patterns[number].expression
-        let isFound = withText(source, block) { expression.match($0, $1, into: match) }
-        guard isFound else { return false }
+        guard finds(number, source, block) else { return false }
         for (group, slot) in program.patterns[number].groups {
             guard let range = match.range(group) else { continue }
             let isNothing =
@@ -237,7 +254,7 @@ extension RecordParser {
     // MARK: Conditions
 
     /// True when all conditions hold.
-    func holds(_ range: Range<Int32>, _ block: Span<UInt8>) -> Bool {
+    mutating func holds(_ range: Range<Int32>, _ block: Span<UInt8>) -> Bool {
         for number in range {
             let condition = program.conditions[Int(number)]
             if !holds(condition, slot(condition.slot), block) { return false }
@@ -245,37 +262,48 @@ extension RecordParser {
         return true
     }
 
-    private func holds(
+    private mutating func holds(
         _ condition: ParserProgram.Condition, _ slot: Slot, _ block: Span<UInt8>
     ) -> Bool {
         switch condition.test {
-        case .present: slot.form != .nothing
-        case .absent: slot.form == .nothing
-        case .oneOf(let table): isWord(slot, Int(table), block)
-        case .noneOf(let table): !isWord(slot, Int(table), block)
+        case .present: return slot.form != .nothing
+        case .absent: return slot.form == .nothing
+        case .oneOf(let table): return isWord(slot, Int(table), block)
+        case .noneOf(let table): return !isWord(slot, Int(table), block)
         case .startsWith(let range):
-            slot.isText
-                && withText(slot, block) { text, place in
-                    for number in range {
-                        let needle = program.needles[Int(number)]
-                        if ByteSearch.hasPrefix(needle.span, text.extracting(place)) { return true }
-                    }
-                    return false
+            return withWritten(slot, block) { text, place in
+                for number in range {
+                    let needle = program.needles[Int(number)]
+                    if ByteSearch.hasPrefix(needle.span, text.extracting(place)) { return true }
                 }
+                return false
+            }
         case .contains(let range):
-            slot.isText
-                && withText(slot, block) { text, place in
-                    for number in range {
-                        let needle = program.needles[Int(number)]
-                        if ByteSearch.first(needle, in: text, place) != nil { return true }
-                    }
-                    return false
+            return withWritten(slot, block) { text, place in
+                for number in range {
+                    let needle = program.needles[Int(number)]
+                    if ByteSearch.first(needle, in: text, place) != nil { return true }
                 }
+                return false
+            }
         case .matches(let pattern):
-            slot.isText
-                && withText(slot, block) {
-                    program.patterns[Int(pattern)].expression.match($0, $1, into: match)
-                }
+            if slot.isText { return finds(Int(pattern), slot, block) }
+            return withWritten(slot, block) {
+                program.patterns[Int(pattern)].expression.match($0, $1, into: match)
+            }
+        }
+    }
+
+    /// Asks about a text, or about a number or truth as it is written; false for anything else.
+    private func withWritten(
+        _ slot: Slot, _ block: Span<UInt8>, _ body: (Span<UInt8>, Range<Int>) -> Bool
+    ) -> Bool {
+        switch slot.form {
+        case .block, .scratch: return withText(slot, block, body)
+        case .integer, .boolean:
+            let written = Array(slot.written.utf8)
+            return body(written.span, 0..<written.count)
+        case .nothing, .double, .list: return false
         }
     }
 
@@ -292,11 +320,7 @@ extension RecordParser {
             let tables = program.wordTables.span
             return scratch.withBytes { tables[table].find($0, slot.range) }
         case .integer, .boolean:
-            let text =
-                slot.form == .boolean
-                ? (slot.payload == 1 ? "true" : "false")
-                : String(Int64(bitPattern: slot.payload))
-            let utf8 = Array(text.utf8)
+            let utf8 = Array(slot.written.utf8)
             return program.wordTables[table].find(utf8.span, 0..<utf8.count)
         case .nothing, .double, .list: return nil
         }

@@ -76,8 +76,12 @@ extension RecordParser {
         case .fingerprint(let kind): fillFingerprint(field, kind, value, block)
         case .token: fillToken(field, value, block)
         case .uri, .path: fillURI(field, value, block)
-        case .time(let form): setTime(field, time(value, form, block))
-        case .layout(let number): setTime(field, time(value, layout: Int(number), block))
+        case .time(let form, let isUTC):
+            timestamps.assumesUTC = isUTC
+            setTime(field, time(value, form, block))
+        case .layout(let number, let isUTC):
+            timestamps.assumesUTC = isUTC
+            setTime(field, time(value, layout: Int(number), block))
         case .integer(let range):
             if let number = integer(value, block), range.contains(number) {
                 builder.set(FieldValue(field, .integer, payload: UInt64(bitPattern: number)))
@@ -151,8 +155,12 @@ extension RecordParser {
             }
         }
         let start = scratch.count
+        let isSet = if case .set = field.entry.kind { true } else { false }
+        if isSet { scratch.append(littleEndian: UInt32(other.count)) }
         RecordParser.append(other, 0..<other.count, to: &scratch)
-        builder.set(FieldValue(field, .scratch, offset: start, count: scratch.count - start))
+        builder.set(
+            FieldValue(
+                field, isSet ? .set : .scratch, offset: start, count: scratch.count - start))
     }
 
     // MARK: Sets
@@ -169,6 +177,7 @@ extension RecordParser {
         }
         parts.removeAll(keepingCapacity: true)
         copyToWork(value, block)
+        if value.isText { RecordParser.scrub(&work) }
         RecordParser.split(work, value.form == .list ? nil : separator, into: &parts)
         if let table { return fillMappedSet(field, table) }
         RecordParser.sort(&parts, in: work)
@@ -179,6 +188,16 @@ extension RecordParser {
             RecordParser.append(work, part, to: &scratch)
         }
         builder.set(FieldValue(field, .set, offset: start, count: scratch.count - start))
+    }
+
+    /// Takes secrets out of a text while what tells them has not been parted from them.
+    private static func scrub(_ text: inout ByteWriter) {
+        let clean = text.withBytes { bytes in
+            Scrubber.isSuspect(bytes, 0..<bytes.count) ? Scrubber().scrubbed(bytes) : nil
+        }
+        guard let clean else { return }
+        text.removeAll()
+        text.append(clean)
     }
 
     /// Only what the table knows comes into the set.

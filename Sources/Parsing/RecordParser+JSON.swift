@@ -63,25 +63,34 @@ extension RecordParser {
     mutating func fillFromText(_ source: Slot, _ table: Int, _ block: Span<UInt8>) -> Bool {
         guard source.isText else { return false }
         copyToWork(source, block)
-        guard RecordParser.read(work, innerReader), innerReader.tree.count > 0 else {
-            return false
-        }
+        guard let (tree, found) = readInner(work, 0..<work.count) else { return false }
+        damage.formUnion(found)
         let rootArray = program.memberTables[table].rootArray
-        switch innerReader.tree[0].kind {
+        switch tree[0].kind {
         case .object:
-            innerReader.tree.withContents { nodes, strings in fill(nodes, strings, 0, 0, table) }
+            tree.withContents { nodes, strings in fill(nodes, strings, 0, 0, table) }
         case .array where rootArray >= 0:
-            innerReader.tree.withContents { nodes, strings in
-                fillArray(nodes, strings, 0, rootArray, table)
-            }
+            tree.withContents { nodes, strings in fillArray(nodes, strings, 0, rootArray, table) }
         default: return false
         }
         fillNested()
         return true
     }
 
-    private static func read(_ text: borrowing ByteWriter, _ reader: JSONReader) -> Bool {
-        text.withBytes { reader.read($0) }
+    /// Reads a document that stands in a text, as far as it goes; nil for a text that is none.
+    private func readInner(
+        _ text: borrowing ByteWriter, _ range: Range<Int>
+    ) -> (tree: JSONTree, damage: RecordDamage)? {
+        if RecordParser.read(text, range, innerReader), innerReader.tree.count > 0 {
+            return (innerReader.tree, [])
+        }
+        let isBegun = text.withBytes { bytes in
+            guard let first = range.first(where: { bytes[$0] > 0x20 }) else { return false }
+            return bytes[first] == 0x7B && innerLenient.read(bytes, range)
+        }
+        guard isBegun, innerLenient.tree.count > 1 else { return nil }
+        let isCut = innerLenient.damages.contains(.truncated)
+        return (innerLenient.tree, isCut ? [.repairedJSON, .truncated] : .repairedJSON)
     }
 
     // MARK: Members
@@ -120,6 +129,11 @@ extension RecordParser {
             }
         }
         if entry.slot >= 0 { put(nodes, strings, index, Int(entry.slot)) }
+        if entry.more >= 0 {
+            for slot in program.memberTables[table].moreSlots[Int(entry.more)] {
+                put(nodes, strings, index, Int(slot))
+            }
+        }
     }
 
     private mutating func put(
@@ -400,8 +414,10 @@ extension RecordParser {
                 // A list that stands in a text is gone through in the tree of that text.
                 other.removeAll()
                 RecordParser.append(tree, index, to: &other)
-                guard RecordParser.read(other, innerReader), innerReader.tree.count > 0,
-                    innerReader.tree[0].kind == .object, RecordParser.read(other, textReader)
+                let whole = 0..<other.count
+                guard RecordParser.read(other, whole, innerReader), innerReader.tree.count > 0,
+                    innerReader.tree[0].kind == .object,
+                    RecordParser.read(other, whole, textReader)
                 else { continue }
                 (root, isTextRoot) = (0, true)
                 return

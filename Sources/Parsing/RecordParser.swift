@@ -13,6 +13,7 @@ public struct RecordParser: ~Copyable {
     let lenient = LenientJSON()
     /// For documents in texts that are wanted in passing.
     let innerReader = JSONReader()
+    let innerLenient = LenientJSON()
     /// For the text in which the root is, when it is in one.
     let textReader = JSONReader()
     let match = Match()
@@ -39,6 +40,8 @@ public struct RecordParser: ~Copyable {
 
     // State of a record.
     var slots: [Slot]
+    /// What alternatives that may fail have changed.
+    var savedSlots: [Slot] = []
     var stamp: UInt32 = 0
     var builder = FieldRow()
     var damage: RecordDamage = []
@@ -51,6 +54,8 @@ public struct RecordParser: ~Copyable {
     /// How many lists of elements are being gone through, one inside the other.
     var elementDepth = 0
     var nested: [NestedDocument] = []
+    /// What patterns cost the last record.
+    public private(set) var effort = MatchEffort()
     /// How many events the record has given.
     var ordinal = 0
     var fingerprints: [Fingerprinted] = []
@@ -62,6 +67,11 @@ public struct RecordParser: ~Copyable {
 
     /// The reasons that every parser has beside its own.
     static let noRecordReason = "no_record"
+    /// A record that fits nothing because a pattern was given up at a limit of `RegularExpression`,
+    /// or because it took too many of them.
+    static let patternLimitReason = "pattern_limit"
+    /// The most patterns that are tried on one record.
+    static let matchCountLimit = 10_000
     /// The longest batch whose texts can be referred to.
     static let batchByteLimit = 1 << 30
 
@@ -72,7 +82,7 @@ public struct RecordParser: ~Copyable {
         fingerprinter = Fingerprinter(policy: context.privacy)
         timestamps = TimestampReader(zone: context.timezone)
         slots = Array(repeating: Slot(), count: max(program.slotNames.count, 1))
-        reasonCounts = Array(repeating: 0, count: program.reasons.count + 3)
+        reasonCounts = Array(repeating: 0, count: program.reasons.count + 4)
         var constants = program.constants
         fixed = FixedConstants(program: program, context: context, constants: &constants)
         self.constants = constants
@@ -173,6 +183,7 @@ public struct RecordParser: ~Copyable {
         case 0: return RecordParser.noRecordReason
         case 1: return "authorization_pending"
         case 2: return "slow_down"
+        case 3: return RecordParser.patternLimitReason
         default: return own < 0 ? program.reasons[Int(number)] : RecordParser.noRecordReason
         }
     }
@@ -180,11 +191,7 @@ public struct RecordParser: ~Copyable {
     // MARK: One record
 
     private mutating func parse(_ subject: Subject, _ block: Span<UInt8>) {
-        stamp &+= 1
-        if stamp == 0 {
-            for index in slots.indices { slots[index].stamp = 0 }
-            stamp = 1
-        }
+        forgetValues()
         damage = subject.record.damage
         jsonState = .unread
         textPlace = Slot()
@@ -192,14 +199,41 @@ public struct RecordParser: ~Copyable {
         fingerprints.removeAll(keepingCapacity: true)
         classes.removeAll(keepingCapacity: true)
         ordinal = 0
+        effort = MatchEffort()
         let scratchStart = scratch.count
         for number in program.formats.indices {
             let result = runFormat(program.formats[number].steps, subject, block)
-            if case .failed = result { continue }
+            if case .failed = result {
+                forgetValues()
+                continue
+            }
             trace.format = number
             break
         }
-        if ordinal == 0 { scratch.truncate(to: scratchStart) }
+        guard ordinal == 0 else { return }
+        scratch.truncate(to: scratchStart)
+        if effort.isLimitHit, Int(ignoredReason) == program.reasons.count { ignoredReason += 3 }
+    }
+
+    /// Lets no name have a value.
+    private mutating func forgetValues() {
+        stamp &+= 1
+        guard stamp == 0 else { return }
+        for index in slots.indices { slots[index].stamp = 0 }
+        stamp = 1
+    }
+
+    /// Looks for a pattern in a text; what it found is in `match`.
+    mutating func finds(_ number: Int, _ text: Slot, _ block: Span<UInt8>) -> Bool {
+        effort.matchCount += 1
+        guard effort.matchCount <= RecordParser.matchCountLimit else {
+            effort.isLimitHit = true
+            return false
+        }
+        let expression = program.patterns[number].expression
+        if withText(text, block, { expression.match($0, $1, into: match) }) { return true }
+        if match.isLimitHit { effort.isLimitHit = true }
+        return false
     }
 
     /// Lays down the events that were named.
@@ -208,6 +242,14 @@ public struct RecordParser: ~Copyable {
             if lay(Int(number), subject, ordinal, block) { ordinal += 1 }
         }
     }
+}
+
+/// What patterns cost a record.
+public struct MatchEffort: Sendable, Hashable {
+    /// How many were tried.
+    public var matchCount = 0
+    /// Whether one was given up at a limit of `RegularExpression`, or too many were tried.
+    public var isLimitHit = false
 }
 
 /// The record that is being parsed, with what its batch says of it.

@@ -21,6 +21,8 @@ public enum TimeForm: String, CaseIterable, Sendable {
 /// One serves one thread: it remembers the offset of the last local quarter of an hour.
 struct TimestampReader: ~Copyable {
     private let zone: Zone
+    /// Whether a time without a zone is in UTC rather than in the zone.
+    var assumesUTC = false
     private var localQuarter = Int64.min
     private var localOffset: Int64 = 0
 
@@ -257,6 +259,7 @@ struct TimestampReader: ~Copyable {
     /// Rules change the offset on a quarter of an hour, so one look-up serves that long.
     @inline(__always)
     private mutating func zoneOffset(_ local: Int64) -> Int64 {
+        if assumesUTC { return 0 }
         let quarter = TimestampReader.floorDivide(local, 900)
         if quarter != localQuarter {
             localQuarter = quarter

@@ -7,27 +7,33 @@ import Sealing
 /// Lists, shows and tests the parsers.
 enum ParsersCommand {
     private static let usage = """
-        usage: sealtail parsers list|show NAME|test [NAME] [--update]
+        usage: sealtail parsers list [--markdown]|show NAME|test [NAME] [--update]|bench [NAME]
                                 [--parsers DIR] [--fixtures DIR]
         """
 
     static func run(_ arguments: [String]) -> Int32 {
         do {
             let options = try Options(
-                arguments, flags: ["update"], values: ["parsers", "fixtures"])
+                arguments, flags: ["update", "markdown"], values: ["parsers", "fixtures"])
             let words = options.positional
             guard let library = ParseCommand.loadLibrary(options.value("parsers")) else {
                 return ExitCode.configuration
             }
             switch words.first {
-            case "list" where words.count == 1: return list(library)
+            case "list" where words.count == 1:
+                let page = CoveragePage(library)
+                emit(options.has("markdown") ? page.markdown : page.table)
+                return ExitCode.ok
             case "show" where words.count == 2: return show(words[1], library)
             case "test" where words.count <= 2:
                 let names = words.count == 2 ? [words[1]] : library.names
                 return try test(
                     names, library, fixtures: options.value("fixtures"),
                     isUpdating: options.has("update"))
-            default: throw UsageError("say list, show NAME or test")
+            case "bench" where words.count <= 2:
+                let names = words.count == 2 ? [words[1]] : library.names
+                return try bench(names, library, fixtures: options.value("fixtures"))
+            default: throw UsageError("say list, show NAME, test or bench")
             }
         } catch let error as UsageError {
             talk("sealtail parsers: \(error)\n\(usage)")
@@ -36,14 +42,6 @@ enum ParsersCommand {
             talk("sealtail parsers: \(error)")
             return ExitCode.inputOutput
         }
-    }
-
-    private static func list(_ library: ParserLibrary) -> Int32 {
-        for name in library.names {
-            guard let definition = library.definition(named: name) else { continue }
-            emit("\(name)\t\(definition.vendor)\t\(definition.file)\n")
-        }
-        return ExitCode.ok
     }
 
     private static func show(_ name: String, _ library: ParserLibrary) -> Int32 {
@@ -72,16 +70,10 @@ enum ParsersCommand {
         var failedCount = 0
         var blockCount = 0
         for name in names {
-            guard let program = library.program(named: name) else {
-                talk("there is no parser \(name)")
-                return ExitCode.noInput
-            }
-            guard let folder = fixtures ?? fixtureFolder(of: library, name) else {
-                talk("\(name): no folder of fixtures; name it with --fixtures DIR")
-                return ExitCode.noInput
-            }
-            let path = folder + "/" + name + ".fixture"
-            let bytes = try FileSystem.read(path, byteLimit: 64 << 20)
+            guard let program = library.program(named: name),
+                let path = fixturePath(of: name, library, fixtures)
+            else { return ExitCode.noInput }
+            let bytes = try FileSystem.read(path, byteLimit: FixtureFile.byteLimit)
             var file = FixtureFile(String(decoding: bytes, as: UTF8.self))
             var runner = FixtureRunner(program)
             for index in file.blocks.indices {
@@ -107,12 +99,40 @@ enum ParsersCommand {
         for line in found { talk("  found:    \(line)") }
     }
 
-    /// Beside the folder of parsers of a checkout.
-    private static func fixtureFolder(of library: ParserLibrary, _ name: String) -> String? {
-        guard let file = library.definition(named: name)?.file else { return nil }
+    /// The fixture of a parser; nil, with the reason on standard error, when there is none.
+    private static func fixturePath(
+        of name: String, _ library: ParserLibrary, _ fixtures: String?
+    ) -> String? {
+        guard let file = library.definition(named: name)?.file else {
+            talk("there is no parser \(name); there are \(library.names.joined(separator: ", "))")
+            return nil
+        }
+        // Beside the folder of parsers of a checkout.
         let root = FileSystem.folder(of: FileSystem.folder(of: file))
-        let folder = root + "/Tests/Fixtures/parsers"
-        return FileSystem.exists(folder) ? folder : nil
+        let folder = fixtures ?? root + "/Tests/Fixtures/parsers"
+        guard FileSystem.exists(folder) else {
+            talk("\(name): no folder of fixtures; name it with --fixtures DIR")
+            return nil
+        }
+        return folder + "/" + name + ".fixture"
+    }
+
+    // MARK: Speed
+
+    /// Prints what a record of each format of each parser costs, and the worst hostile one.
+    private static func bench(
+        _ names: [String], _ library: ParserLibrary, fixtures: String?
+    ) throws -> Int32 {
+        emit("parser format: records, µs a record, µs and patterns of the worst hostile one\n")
+        for name in names {
+            guard let program = library.program(named: name),
+                let path = fixturePath(of: name, library, fixtures)
+            else { return ExitCode.noInput }
+            let bytes = try FileSystem.read(path, byteLimit: FixtureFile.byteLimit)
+            let file = FixtureFile(String(decoding: bytes, as: UTF8.self))
+            for row in ParserBench(program).rows(file.blocks.map(\.bytes)) { emit(row + "\n") }
+        }
+        return ExitCode.ok
     }
 }
 

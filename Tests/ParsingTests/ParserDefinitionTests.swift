@@ -66,7 +66,8 @@ struct ParserDefinitionTests {
         for part in [
             "test.yaml:3:11: provider", "test.yaml:8:9: formats[0].steps[0].patern: is no step",
             "did you mean \"pattern\"?", "test.yaml:9:18", "did you mean \"sample\"?",
-            "coverage: must say in log", "verified: must give sample, source or documentation", "did you mean \"actor.name\"?",
+            "coverage: must say in log", "verified: must give sample, source or documentation",
+            "did you mean \"actor.name\"?",
             "\"usr\" is no value of any extractor; did you mean \"user\"?",
             "fields.severity: is no field", "\"robot\" is no word of actor.type",
             "did you mean \"invalid_grant\"?", "did you mean \"LoginSucceeded\"?",
@@ -212,6 +213,13 @@ struct ParserLibraryTests {
         let sample = [Array("GET / HTTP/1.1".utf8), Array("{\"a\":1}".utf8)]
         #expect(Shipped.library.recognise(sample: sample).isEmpty)
         #expect(Shipped.library.recognise(sample: []).isEmpty)
+    }
+
+    @Test func thePageOfCoverageIsMadeFromTheParsers() throws {
+        let path = Shipped.root + "/docs/coverage.md"
+        let written = try FileSystem.read(path, byteLimit: 1 << 22)
+        let made = CoveragePage(Shipped.library).markdown
+        #expect(String(decoding: written, as: UTF8.self) == made, "run make coverage")
     }
 
     @Test(arguments: Shipped.names)

@@ -143,6 +143,28 @@ struct StepTests {
         #expect(try values(steps, #"{"n":"x","p":"{\"id\":\"1\"}"}"#) == ["1 x _ _"])
     }
 
+    @Test func aListIsGoneThroughBehindOtherStepsToo() throws {
+        #expect(
+            try values("{each: records}, {json: {a: id}}", #"[{"id":"1"},{"id":"2"}]"#)
+                == ["1 _ _ _", "2 _ _ _"])
+    }
+
+    @Test func aCutDocumentInsideAValueIsReadAsFarAsItGoes() throws {
+        let yaml = declaration(
+            "{pattern: '^audit: (?<text>.*)$'}, {json: {from: text, values: {a: u, b: n}}}")
+        let events = try Shipped.parse(yaml: yaml, #"audit: {"u":"u1","n":"mi"#)
+        #expect(events.fields()["actor.id"] == "u1")
+        #expect(events.damageLabel == "no_time,repaired_json,truncated")
+    }
+
+    @Test func testsOfTextsLookAtNumbersAsTheyAreWritten() throws {
+        for test in ["{matches: '^4'}", "{starts_with: '40'}", "{contains: '4'}", "'404'"] {
+            let steps = "{json: {a: a, s: s}}, {require: {s: \(test)}}"
+            #expect(try values(steps, #"{"a":"x","s":404}"#) == ["x _ _ _"], "\(test)")
+            #expect(try values(steps, #"{"a":"x","s":200}"#).isEmpty, "\(test)")
+        }
+    }
+
     @Test func eachBelongsToFormats() {
         let yaml = declaration("{json: {a: a}}").replacingEvents(
             "[{steps: [{each: list}], action: LoginSucceeded}]")
@@ -214,6 +236,37 @@ struct StepTests {
         #expect(try values(steps, "idle") == ["_ _ _ _"])
     }
 
+    @Test func anAlternativeThatFailsLeavesNothingBehind() throws {
+        let steps = """
+            {set: {b: before}}, {first_of: [[{csv: {columns: [x, y], values: {a: y, b: x}}}, \
+            {require: {a: nope}}], [{csv: {columns: [x, y, z], values: {a: z}}}]]}
+            """
+        #expect(try values(steps, "1,2,3") == ["3 before _ _"])
+    }
+
+    @Test func aFormatThatFailsLeavesNothingBehind() throws {
+        let yaml = declaration("{json: {a: id}}").split(separator: "\n").map { line in
+            line.hasPrefix("formats:")
+                ? "formats: [{name: one, steps: [{json: {a: x}}, {require: {a: nope}}]}, "
+                    + "{name: two, steps: [{json: {a: y}}]}]" : String(line)
+        }.joined(separator: "\n")
+        let events = try Shipped.parse(yaml: yaml, #"{"x":"1","y":"2"}"#)
+        #expect(events.fields()["actor.id"] == "2")
+    }
+
+    @Test func oneMemberMayGiveSeveralValues() throws {
+        let steps = "{json: {a: id, b: [name, id], c: [id]}}"
+        #expect(try values(steps, #"{"id":"1"}"#) == ["1 1 1 _"])
+    }
+
+    @Test func joinedValuesCanBeASetOfOne() throws {
+        let yaml = declaration("{json: {a: x, b: y}}") + "\n"
+        let joined = yaml.replacing(
+            "actor.id: a, ", "request.resource: {from: [a, b], join: ':'}, ")
+        let events = try Shipped.parse(yaml: joined, #"{"x":"app","y":"read"}"#)
+        #expect(events.fields()["request.resource"] == "app:read")
+    }
+
     @Test func aWordForNothingMayBeLong() throws {
         let steps = "{json: {a: a, b: b}}"
         #expect(
@@ -223,6 +276,14 @@ struct StepTests {
 }
 
 extension String {
+    /// The text with the first coming of a part replaced.
+    fileprivate func replacing(_ part: String, _ other: String) -> String {
+        for index in indices where self[index...].hasPrefix(part) {
+            return String(self[..<index]) + other + self[index...].dropFirst(part.count)
+        }
+        return self
+    }
+
     /// The declaration with other rules.
     fileprivate func replacingEvents(_ events: String) -> String {
         split(separator: "\n").dropLast().joined(separator: "\n") + "\nevents: " + events
@@ -286,6 +347,16 @@ struct TimeLayoutTests {
     ])
     func whatIsNoTimeIsFlaggedAndNotInvented(_ layout: String, _ text: String) throws {
         #expect(try time(layout, text) == nil)
+    }
+
+    @Test func aProductThatWritesUTCWithoutSayingSoIsBelieved() throws {
+        let berlin = try Zone(named: "Europe/Berlin")
+        #expect(
+            try time("iso8601, zone: UTC", "2026-07-20T08:00:00.5", zone: berlin)
+                == "2026-07-20T08:00:00.500000Z")
+        #expect(
+            try time("iso8601, zone: UTC", "2026-07-20T08:00:00+02:00", zone: berlin)
+                == "2026-07-20T06:00:00.000000Z")
     }
 
     @Test func aTimeWithoutAZoneIsInTheZoneOfTheInput() throws {

@@ -15,4 +15,19 @@
 size_t sealtail_escape_json(
     const uint8_t *bytes, size_t count, uint8_t *output, size_t *consumed);
 
+// Up to eight kinds of two bytes in a row, a bit each, by the halves of the bytes: a byte belongs to
+// a kind when both its halves do. More pairs than were added may match; none is missed.
+struct sealtail_pairs {
+    uint8_t first_low[16], first_high[16], second_low[16], second_high[16];
+};
+
+// Adds the pairs of each of `firsts` with each of `seconds`, both ended by a zero, as one kind.
+void sealtail_pairs_add(
+    struct sealtail_pairs *pairs, unsigned kind, const char *firsts, const char *seconds);
+
+// The place of the second byte of the first pair in bytes[from - 1 ..< count], `count` if there is
+// none. `from` is at least 1.
+size_t sealtail_pairs_find(
+    const struct sealtail_pairs *pairs, const uint8_t *bytes, size_t from, size_t count);
+
 #endif

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Parsing
+import Platform
+import TestSupport
+import Testing
+
+/// What every shipped parser must hold, whatever its product.
+struct AdapterTests {
+    /// Values as a log may hold them by mistake or by malice; what must never come out is `mark`.
+    private static let mark = "XSECRETX"
+    private static let poisons = [
+        "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.\(mark)",
+        "Bearer \(mark)0123456789",
+        "https://app.example.com/cb?code=\(mark)&state=x",
+        "TGT-1-\(mark)abcdefghij-cas1",
+        "ory_at_\(mark)abcdefghij",
+        "x password=\(mark) y",
+        "Cookie: SESSION=\(mark)",
+        "client_secret=\(mark)&a=b",
+    ]
+
+    private static let placeCount = 300
+
+    /// The places of a record that hold a value: what stands in quotes, or behind `=`, `:` or `|`.
+    private func values(of record: [UInt8]) -> [Range<Int>] {
+        var places: [Range<Int>] = []
+        var start: Int?
+        for (index, byte) in record.enumerated() {
+            let isEdge = "\"'=|, ;()[]{}".utf8.contains(byte)
+            if isEdge {
+                if let begin = start, index - begin > 2 { places.append(begin..<index) }
+                start = index + 1
+            }
+        }
+        if let begin = start, record.count - begin > 2 { places.append(begin..<record.count) }
+        return places
+    }
+
+    private func bodies(_ events: EventBatch) -> [String] {
+        var encoder = CanonicalEncoder()
+        return events.events.map { event in
+            var output = ByteWriter()
+            encoder.encode(
+                event, in: events, id: Array("00112233445566778899aabbccddeeff".utf8),
+                to: &output)
+            return output.makeString()
+        }
+    }
+
+    @Test(arguments: Shipped.names)
+    func noSecretComesOutWhereverItStands(_ name: String) throws {
+        var parser = RecordParser(
+            program: try Shipped.program(name), context: Shipped.context(keepsRaw: true))
+        let blocks = try Shipped.fixtures(name).blocks.map(\.bytes)
+        let places = blocks.flatMap { bytes in values(of: bytes).map { (bytes, $0) } }
+        // As many as a fast suite has time for, from all over the fixtures; an odd step lets every
+        // secret meet every kind of value.
+        let step = (places.count / AdapterTests.placeCount) | 1
+        var turn = 0
+        for index in stride(from: 0, to: places.count, by: step) {
+            let (bytes, place) = places[index]
+            // What holds a blank is one value only where quotes keep it together.
+            let isQuoted =
+                place.lowerBound > 0 && place.upperBound < bytes.count
+                && bytes[place.lowerBound - 1] == UInt8(ascii: "\"")
+                && bytes[place.upperBound] == UInt8(ascii: "\"")
+            let poisons = AdapterTests.poisons.filter { isQuoted || !$0.contains(" ") }
+            let poison = poisons[turn % poisons.count]
+            turn += 1
+            let record =
+                bytes[..<place.lowerBound] + Array(poison.utf8)
+                + bytes[place.upperBound...]
+            for body in bodies(parser.parse(Shipped.batch([Array(record)]))) {
+                #expect(
+                    !body.contains(AdapterTests.mark),
+                    "\(String(decoding: record, as: UTF8.self)) gives \(body)")
+            }
+        }
+        #expect(turn > 0)
+    }
+
+    /// Whatever an attacker writes, no pattern reaches a limit of the library, and few are tried.
+    @Test(arguments: Shipped.names)
+    func hostileRecordsStayWithinTheLimits(_ name: String) throws {
+        var parser = RecordParser(program: try Shipped.program(name), context: Shipped.context())
+        let records = try Shipped.fixtures(name).blocks.map(\.bytes)
+        let longest = records.sorted { $0.count > $1.count }.prefix(3)
+        for record in longest.flatMap({ HostileRecords.make(from: $0) }) {
+            _ = parser.parse(Shipped.batch([record]))
+            let start = String(decoding: record.prefix(100), as: UTF8.self)
+            #expect(!parser.effort.isLimitHit, "\(start)")
+            #expect(parser.effort.matchCount <= AdapterTests.matchCountLimit, "\(start)")
+        }
+    }
+    /// The most patterns that one hostile record may cost.
+    private static let matchCountLimit = 200
+
+    /// A user name with another record in it makes no second event and no other event.
+    @Test(arguments: Shipped.names)
+    func aRecordInsideAValueIsNoEvent(_ name: String) throws {
+        var parser = RecordParser(program: try Shipped.program(name), context: Shipped.context())
+        for block in try Shipped.fixtures(name).blocks {
+            let count = parser.parse(Shipped.batch([block.bytes])).events.count
+            guard block.bytes.first == UInt8(ascii: "{"), count > 0 else { continue }
+            let forged = String(decoding: block.bytes, as: UTF8.self)
+            var writer = ByteWriter()
+            writer.append(jsonString: "x\n" + forged)
+            // A member of no meaning in front, as an attacker's value would stand.
+            let record = "{\"zz_forged\":" + writer.makeString() + ","
+            let bytes = Array(record.utf8) + block.bytes.dropFirst()
+            #expect(
+                parser.parse(Shipped.batch([bytes])).events.count == count, "\(forged)")
+        }
+    }
+
+    @Test func theExampleOfTheDocumentationIsTrue() throws {
+        let page = String(
+            decoding: try FileSystem.read(
+                Shipped.root + "/docs/formats/parser.md", byteLimit: 1 << 20), as: UTF8.self)
+        let lines = page.split(separator: "\n", omittingEmptySubsequences: false)
+        let start = try #require(lines.firstIndex(of: "```yaml"))
+        let end = try #require(lines[start...].firstIndex(of: "```"))
+        let yaml = lines[(start + 1)..<end].joined(separator: "\n")
+        let record = try #require(lines[end...].first { $0.hasPrefix("`2026-11-20") })
+        let text = record.dropFirst().prefix { $0 != "`" }
+        let problems = ConfigurationProblems()
+        let definition = ParserDefinition.read(
+            Array(yaml.utf8), file: "doorman.yaml", problems: problems)
+        let program = definition.flatMap { ParserCompiler.compile($0, problems: problems) }
+        #expect(problems.isEmpty, "\(problems.list)")
+        var parser = RecordParser(program: try #require(program), context: Shipped.context())
+        let events = parser.parse(Shipped.batch([Array(text.utf8)]))
+        #expect(events.events.map(\.action) == [.loginFailed])
+        #expect(events.fields()["actor.name"] == "mina")
+        #expect(events.fields()["source.ip"] == "192.0.2.1")
+        #expect(events.fields()["error.code"] == "invalid_user_credentials")
+    }
+}
