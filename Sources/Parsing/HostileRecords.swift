@@ -4,11 +4,8 @@
 ///
 /// Whoever can choose a user name can write most of them into a log.
 public enum HostileRecords {
-    /// The bytes of a record, about as many as an input lets through by default.
-    public static let byteCount = 64 << 10
-
-    /// Sixteen records, each a good one up to some point and then a flood.
-    public static func make(from record: [UInt8]) -> [[UInt8]] {
+    /// Sixteen records of about so many bytes, each a good one up to some point and then a flood.
+    public static func make(from record: [UInt8], byteCount: Int) -> [[UInt8]] {
         let floods = [
             "a", " ", "=", ", ", "\"", "'", "\\", "{", "[", "|", "1", "a=b, ", "a=\"b\" ",
             "\"a\":\"b\",", "%20", "é\u{202E}",

@@ -60,6 +60,11 @@ extension ParserCompiler {
             let rule = rule(definition, inherited: fields, depth: depth + 1)
             for word in words {
                 let text = isFolded ? ParserCompiler.fold(word.text) : word.text
+                if isFolded, text.utf8.count > ParserCompiler.foldedByteLimit {
+                    problems.add(
+                        at: word.node,
+                        "must be of \(ParserCompiler.foldedByteLimit) letters at most")
+                }
                 if !seen.insert(text).inserted {
                     problems.add(
                         at: word.node, "\(ConfigurationText.quoted(word.text)) is there twice")
@@ -71,6 +76,9 @@ extension ParserCompiler {
         return .table(
             slot: slot(by), table: self.table(table), isFolded: isFolded, otherwise: other)
     }
+
+    /// The longest folded word.
+    static let foldedByteLimit = 128
 
     /// The word with its letters small and without `_`, `-`, `.`, `:`, `/` and spaces.
     static func fold(_ word: String) -> String {

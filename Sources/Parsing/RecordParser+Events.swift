@@ -68,12 +68,12 @@ extension RecordParser {
         _ value: Slot, _ table: Int, _ block: Span<UInt8>
     ) -> Int? {
         guard value.isText, value.count <= 256 else { return word(value, table, block) }
-        var folded = [64 of UInt8](repeating: 0)
+        var folded = [128 of UInt8](repeating: 0)
         let count = withText(value, block) { text, range in
             var count = 0
             for index in range {
                 guard let byte = ParserCompiler.foldedByte(text[index]) else { continue }
-                guard count < 64 else { return 0 }
+                guard count < ParserCompiler.foldedByteLimit else { return 0 }
                 folded[count] = byte
                 count += 1
             }

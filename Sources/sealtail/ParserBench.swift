@@ -11,6 +11,9 @@ struct ParserBench {
     /// How many records go into a batch.
     private static let batchCount = 1_000
 
+    /// The bytes of a hostile record.
+    private static let hostileByteCount = 64 << 10
+
     init(_ program: ParserProgram) {
         self.program = program
     }
@@ -60,7 +63,9 @@ struct ParserBench {
         var worst = (cost: Duration.zero, matchCount: 0)
         // The longest record goes furthest into a parser.
         guard let longest = records.max(by: { $0.count < $1.count }) else { return worst }
-        for record in HostileRecords.make(from: longest) {
+        for record in HostileRecords.make(
+            from: longest, byteCount: Self.hostileByteCount)
+        {
             let start = SystemClock.threadTime()
             _ = parser.parse(Self.batch([record]))
             worst.cost = max(worst.cost, SystemClock.threadTime() - start)

@@ -98,41 +98,6 @@ struct FixtureTests {
             }
         }
     }
-
-    /// Changes every fixture again and again: nothing traps, every record has one fate, and every
-    /// text is well-formed.
-    @Test(arguments: Shipped.names)
-    func mutatedRecordsHaveExactlyOneFate(_ name: String) throws {
-        let records = try Shipped.fixtures(name).blocks.map(\.bytes)
-        let seed: UInt64 = 20_261_121
-        var random = SplitMix(seed: seed)
-        var parser = RecordParser(
-            program: try Shipped.program(name),
-            context: Shipped.context(pseudonymized: [.actorName], keepsRaw: true))
-        let rounds = 20_000 / records.count + 1
-        for _ in 0..<rounds {
-            let batch = Shipped.batch(records.map { random.mutate($0) })
-            let events = parser.parse(batch)
-            let tally = events.tally
-            let ignored = tally.ignored.values.reduce(0, +)
-            let dropped = tally.dropped.values.reduce(0, +)
-            #expect(tally.read == tally.parsed + ignored + dropped, "seed \(seed)")
-            #expect(tally.events == events.events.count && tally.read == records.count)
-            for value in events.values { check(value, events) }
-        }
-    }
-
-    private func check(_ value: FieldValue, _ events: EventBatch) {
-        let bytes: ArraySlice<UInt8>
-        switch value.form {
-        case .block: bytes = events.records.bytes[value.range]
-        case .scratch: bytes = events.scratch[value.range]
-        case .constant: bytes = events.constants[value.range]
-        case .word, .integer, .boolean, .time, .set, .map: return
-        }
-        if bytes.isEmpty { Issue.record("\(value.field) is empty") }
-        if !UTF8Repair.isValid(Array(bytes).span) { Issue.record("\(value.field) is no UTF-8") }
-    }
 }
 
 extension String {
@@ -145,45 +110,5 @@ extension String {
             index = self.index(after: index)
         }
         return nil
-    }
-}
-
-/// Random numbers that are the same in every run.
-struct SplitMix {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(max(limit, 1))) }
-
-    /// One to four small changes: bytes set, taken out, put in, doubled, or the end cut off.
-    mutating func mutate(_ record: [UInt8]) -> [UInt8] {
-        var bytes = record
-        let telling: [UInt8] = Array("\"'\\,= {}[]:\u{0}\n".utf8) + [0xFF, 0xC3, 0xED, 0x80]
-        for _ in 0...below(4) where !bytes.isEmpty {
-            let place = below(bytes.count)
-            switch below(7) {
-            case 0: bytes[place] = UInt8(truncatingIfNeeded: next())
-            case 1: bytes[place] = telling[below(telling.count)]
-            case 2: bytes.remove(at: place)
-            case 3: bytes.insert(telling[below(telling.count)], at: place)
-            case 4: bytes.removeSubrange(place...)
-            case 5:
-                let end = min(bytes.count, place + below(40))
-                bytes.insert(contentsOf: bytes[place..<end], at: below(bytes.count))
-            default:
-                let end = min(bytes.count, place + below(20))
-                bytes.removeSubrange(place..<end)
-            }
-        }
-        return bytes
     }
 }

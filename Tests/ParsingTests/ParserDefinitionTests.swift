@@ -206,7 +206,6 @@ struct ParserLibraryTests {
         let sample = try Shipped.fixtures(name).blocks.map(\.bytes)
         let found = Shipped.library.recognise(sample: sample)
         #expect(found.first?.name == name)
-        #expect((found.first?.confidence ?? 0) > 0.6)
     }
 
     @Test func linesOfNobodyAreRecognisedByNobody() {
