@@ -64,12 +64,18 @@ clean: ## remove everything that was built
 	rm -rf .build
 
 ## For numbers and for doubt
-.PHONY: bench limits soak soak-memory sabotage asan tsan fuzz
+.PHONY: bench bench-parsers limits soak soak-memory sabotage asan tsan fuzz
 bench: build ## events per CPU-second, and line to durable at 1,000 a second; LINES=300000 SEED=1
 	@scripts/setup.sh python
 	@$(PYTHON) Tests/Bench/bench.py --agent $(RELEASE) \
 	    $(if $(LINES),--lines $(LINES)) $(if $(SEED),--seed $(SEED))
 	@$(PYTHON) Tests/Bench/latency.py --agent $(RELEASE)
+
+bench-parsers: build ## what a record costs in each parser, also without machine code for patterns
+	@scripts/setup.sh python
+	@$(RELEASE) parsers bench
+	@echo "as under MemoryDenyWriteExecute:"
+	@$(PYTHON) Tests/Bench/hardened.py $(RELEASE) parsers bench
 
 limits: build ## a start on a large ledger, ten thousand quiet files; GIGABYTES=10 FILES=10000
 	@scripts/setup.sh python

@@ -119,9 +119,11 @@ struct AdapterTests {
     @Test(arguments: Shipped.names)
     func everyMappedWordHasAFixture(_ name: String) throws {
         let definition = try #require(Shipped.library.definition(named: name))
-        let text = try Shipped.fixtures(name).blocks.map { block in
-            block.record + " " + block.expected.joined(separator: " ")
-        }.joined(separator: "\n")
+        let named = try Shipped.fixtures(name).blocks.filter { block in
+            block.expected.contains { $0.hasPrefix("{") }
+        }
+        let text = named.map { $0.record + " " + $0.expected.joined(separator: " ") }
+            .joined(separator: "\n")
         let missing = definition.mappedWords.filter { word in
             let own = word.drop { $0 != "=" }.dropFirst()
             return !text.utf8.contains(own)
