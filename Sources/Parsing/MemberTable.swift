@@ -32,6 +32,25 @@ struct MemberTable: Sendable {
         var words: [(text: String, value: Int)] = []
         var table = TextTable([])
         var targets: [Target] = []
+
+        /// The target of an object by the word that its member has.
+        func target(
+            _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ object: Int
+        ) -> Target? {
+            guard nodes[object].kind == .object else { return nil }
+            let end = nodes[object].next
+            var index = object + 1
+            while index < end {
+                let node = nodes[index]
+                if node.keyHash == key.hash, node.kind == .string,
+                    ByteSearch.equal(strings, node.keyRange, key.bytes.span)
+                {
+                    return table.find(strings, node.stringRange).map { targets[$0] }
+                }
+                index = node.next
+            }
+            return nil
+        }
     }
 
     /// What is wanted of the elements of an array.
@@ -42,9 +61,9 @@ struct MemberTable: Sendable {
         var groups: [Group] = []
     }
 
-    private(set) var arrays: [ArrayPlan] = []
+    private var arrays: [ArrayPlan] = []
     /// The values beside the first one that members give.
-    private(set) var moreSlots: [[Int32]] = []
+    private var moreSlots: [[Int32]] = []
     /// What is wanted of a document that is an array, -1 for nothing.
     private(set) var rootArray: Int32 = -1
     private var entries: [Entry] = []
@@ -208,6 +227,41 @@ struct MemberTable: Sendable {
         Int(truncatingIfNeeded: hash ^ (hash >> 32) &+ UInt64(state) &* 0x9E37_79B9)
             & 0x7FFF_FFFF
     }
+
+    /// How many values the elements of an array are wanted for, of each kind.
+    @inline(__always)
+    func counts(_ array: Int32) -> (all: Int, indexed: Int, groups: Int) {
+        let index = Int(array)
+        return (arrays[index].all.count, arrays[index].indexed.count, arrays[index].groups.count)
+    }
+
+    /// A target of every element, with the value that becomes a list.
+    @inline(__always)
+    func target(all number: Int, _ array: Int32) -> (slot: Int32, target: Target) {
+        arrays[Int(array)].all[number]
+    }
+
+    /// A target of the element at some index.
+    @inline(__always)
+    func target(indexed number: Int, _ array: Int32) -> (index: Int, target: Target) {
+        arrays[Int(array)].indexed[number]
+    }
+
+    /// The target of the element that has one of the words of a group in its member.
+    func target(
+        group number: Int, _ array: Int32, _ nodes: Span<JSONNode>, _ strings: Span<UInt8>,
+        _ object: Int
+    ) -> Target? {
+        arrays[Int(array)].groups[number].target(nodes, strings, object)
+    }
+
+    /// How many values a member gives beside the first.
+    @inline(__always)
+    func moreCount(_ list: Int32) -> Int { moreSlots[Int(list)].count }
+
+    /// One of the values that a member gives beside the first.
+    @inline(__always)
+    func moreSlot(_ list: Int32, _ number: Int) -> Int { Int(moreSlots[Int(list)][number]) }
 
     /// The entry of a member in an object that is in a state.
     @inline(__always)

@@ -65,7 +65,7 @@ extension RecordParser {
         copyToWork(source, block)
         guard let (tree, found) = readInner(work, 0..<work.count) else { return false }
         damage.formUnion(found)
-        let rootArray = program.memberTables[table].rootArray
+        let rootArray = program.memberTables.span[table].rootArray
         switch tree[0].kind {
         case .object:
             tree.withContents { nodes, strings in fill(nodes, strings, 0, 0, table) }
@@ -130,8 +130,9 @@ extension RecordParser {
         }
         if entry.slot >= 0 { put(nodes, strings, index, Int(entry.slot)) }
         if entry.more >= 0 {
-            for slot in program.memberTables[table].moreSlots[Int(entry.more)] {
-                put(nodes, strings, index, Int(slot))
+            for number in 0..<program.memberTables.span[table].moreCount(entry.more) {
+                let slot = program.memberTables.span[table].moreSlot(entry.more, number)
+                put(nodes, strings, index, slot)
             }
         }
     }
@@ -226,25 +227,30 @@ extension RecordParser {
         _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ array: Int, _ plan: Int32,
         _ table: Int
     ) {
-        let plan = program.memberTables[table].arrays[Int(plan)]
-        for (slot, target) in plan.all where !hasValue(slot) {
+        let counts = program.memberTables.span[table].counts(plan)
+        for number in 0..<counts.all {
+            let (slot, target) = program.memberTables.span[table].target(all: number, plan)
+            if hasValue(slot) { continue }
             let start = scratch.count
-            forEachElement(nodes, array) { parser, child in
+            forEachElement(nodes, array) { parser, child, _ in
                 parser.collect(nodes, strings, child, target, table)
             }
             slots[Int(slot)] = list(from: start)
         }
-        if plan.indexed.isEmpty, plan.groups.isEmpty { return }
-        var position = 0
-        forEachElement(nodes, array) { parser, child in
-            for (index, target) in plan.indexed where index == position {
-                parser.take(nodes, strings, child, target, table)
+        if counts.indexed == 0, counts.groups == 0 { return }
+        forEachElement(nodes, array) { parser, child, position in
+            for number in 0..<counts.indexed {
+                let wanted = parser.program.memberTables.span[table].target(
+                    indexed: number, plan)
+                if wanted.index == position {
+                    parser.take(nodes, strings, child, wanted.target, table)
+                }
             }
-            for group in plan.groups {
-                guard let number = RecordParser.word(nodes, strings, child, group) else { continue }
-                parser.take(nodes, strings, child, group.targets[number], table)
+            for number in 0..<counts.groups {
+                let target = parser.program.memberTables.span[table].target(
+                    group: number, plan, nodes, strings, child)
+                if let target { parser.take(nodes, strings, child, target, table) }
             }
-            position += 1
         }
     }
 
@@ -252,16 +258,20 @@ extension RecordParser {
         slots[Int(slot)].stamp == stamp && slots[Int(slot)].form != .nothing
     }
 
+    /// Calls `body` with each element of an array and its number.
+    @inline(__always)
     private mutating func forEachElement(
-        _ nodes: Span<JSONNode>, _ array: Int, _ body: (inout RecordParser, Int) -> Void
+        _ nodes: Span<JSONNode>, _ array: Int, _ body: (inout RecordParser, Int, Int) -> Void
     ) {
-        guard nodes[array].kind == .array else { return body(&self, array) }
+        guard nodes[array].kind == .array else { return body(&self, array, 0) }
         let end = nodes[array].next
         var child = array + 1
+        var position = 0
         while child < end {
             let next = nodes[child].next
-            body(&self, child)
+            body(&self, child, position)
             child = next
+            position += 1
         }
     }
 
@@ -274,26 +284,6 @@ extension RecordParser {
         } else if target.slot >= 0 {
             put(nodes, strings, index, Int(target.slot))
         }
-    }
-
-    /// The number of the word by which a group knows an element.
-    private static func word(
-        _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ object: Int,
-        _ group: MemberTable.Group
-    ) -> Int? {
-        guard nodes[object].kind == .object else { return nil }
-        let end = nodes[object].next
-        var index = object + 1
-        while index < end {
-            let node = nodes[index]
-            if node.keyHash == group.key.hash, node.kind == .string,
-                ByteSearch.equal(strings, node.keyRange, group.key.bytes.span)
-            {
-                return group.table.find(strings, node.stringRange)
-            }
-            index = node.next
-        }
-        return nil
     }
 
     /// Appends all values that a target has in an element to the list at the end of the scratch.
@@ -339,18 +329,25 @@ extension RecordParser {
         _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ array: Int, _ plan: Int32,
         _ table: Int
     ) {
-        let plan = program.memberTables[table].arrays[Int(plan)]
-        var position = 0
-        forEachElement(nodes, array) { parser, child in
-            for (_, target) in plan.all { parser.collect(nodes, strings, child, target, table) }
-            for (index, target) in plan.indexed where index == position {
+        let counts = program.memberTables.span[table].counts(plan)
+        forEachElement(nodes, array) { parser, child, position in
+            for number in 0..<counts.all {
+                let (_, target) = parser.program.memberTables.span[table].target(
+                    all: number, plan)
                 parser.collect(nodes, strings, child, target, table)
             }
-            for group in plan.groups {
-                guard let number = RecordParser.word(nodes, strings, child, group) else { continue }
-                parser.collect(nodes, strings, child, group.targets[number], table)
+            for number in 0..<counts.indexed {
+                let wanted = parser.program.memberTables.span[table].target(
+                    indexed: number, plan)
+                if wanted.index == position {
+                    parser.collect(nodes, strings, child, wanted.target, table)
+                }
             }
-            position += 1
+            for number in 0..<counts.groups {
+                let target = parser.program.memberTables.span[table].target(
+                    group: number, plan, nodes, strings, child)
+                if let target { parser.collect(nodes, strings, child, target, table) }
+            }
         }
     }
 

@@ -3,7 +3,7 @@ import Platform
 
 /// A closed list of texts, each with a number, found without making a string.
 ///
-/// The hash looks at four bytes only; the list is small and known, so that is enough, and every
+/// The hash looks at the ends and the middle only; the list is known, so that is enough, and every
 /// hit is compared in full.
 struct TextTable: Sendable {
     private struct Entry: Sendable {
@@ -108,15 +108,20 @@ struct TextTable: Sendable {
     @inline(__always)
     private static func hash(_ span: Span<UInt8>, _ range: Range<Int>) -> Int {
         guard !range.isEmpty else { return 0 }
-        let first = UInt(span[range.lowerBound])
-        let last = UInt(span[range.upperBound - 1])
-        let middle = UInt(span[range.lowerBound + range.count / 2])
-        let third = UInt(span[range.lowerBound + range.count / 4])
-        var hash = UInt(range.count)
-        hash = hash &* 31 ^ first
-        hash = hash &* 31 ^ last
-        hash = hash &* 31 ^ middle
-        hash = hash &* 31 ^ third
-        return Int(truncatingIfNeeded: (hash ^ (hash >> 9)) & 0xFFFF)
+        var hash = UInt64(range.count) &* 0x9E37_79B9_7F4A_7C15
+        if range.count >= 8 {
+            // A product's words often share their beginnings, so the end and the middle count too.
+            hash ^= ByteSearch.word(span, at: range.lowerBound) &* 0xBF58_476D_1CE4_E5B9
+            hash ^= ByteSearch.word(span, at: range.upperBound - 8) &* 0x94D0_49BB_1331_11EB
+            hash ^= ByteSearch.word(span, at: range.lowerBound + (range.count - 8) / 2)
+            hash = (hash ^ (hash >> 31)) &* 0xD6E8_FEB8_6659_FD93
+        } else {
+            hash ^= UInt64(span[range.lowerBound]) << 8
+            hash ^= UInt64(span[range.upperBound - 1]) << 24
+            hash ^= UInt64(span[range.lowerBound + range.count / 2]) << 40
+            hash ^= UInt64(span[range.lowerBound + range.count / 4]) << 16
+            hash = (hash ^ (hash >> 31)) &* 0xD6E8_FEB8_6659_FD93
+        }
+        return Int(truncatingIfNeeded: (hash ^ (hash >> 32)) & 0x7FFF_FFFF)
     }
 }

@@ -32,8 +32,8 @@ struct ParserBench {
         return byFormat.sorted { $0.key < $1.key }.map { format, records in
             let usual = cost(&parser, Self.repeated(records))
             let worst = worst(&parser, records)
-            return "\(program.name) \(format): \(records.count), \(Self.text(usual)), "
-                + "\(Self.text(worst.cost)) \(worst.matchCount)"
+            return "\(program.name) \(format): \(records.count), \(Self.text(usual.record)) "
+                + "\(Self.text(usual.event)), \(Self.text(worst.cost)) \(worst.matchCount)"
         }
     }
 
@@ -42,19 +42,22 @@ struct ParserBench {
         (0..<batchCount).map { records[$0 % records.count] }
     }
 
-    /// Processor time a record.
-    private func cost(_ parser: inout RecordParser, _ records: [[UInt8]]) -> Duration {
+    /// Processor time a record, and an event.
+    private func cost(
+        _ parser: inout RecordParser, _ records: [[UInt8]]
+    ) -> (record: Duration, event: Duration) {
         let batch = Self.batch(records)
         _ = parser.parse(batch)
         let start = SystemClock.threadTime()
         var count = 0
+        var eventCount = 0
         var used = Duration.zero
         while used < Self.measuringTime {
-            _ = parser.parse(batch)
+            eventCount += parser.parse(batch).events.count
             count += records.count
             used = SystemClock.threadTime() - start
         }
-        return used / count
+        return (used / count, used / max(eventCount, 1))
     }
 
     private func worst(

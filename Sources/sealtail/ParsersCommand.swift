@@ -123,7 +123,9 @@ enum ParsersCommand {
     private static func bench(
         _ names: [String], _ library: ParserLibrary, fixtures: String?
     ) throws -> Int32 {
-        emit("parser format: records, µs a record, µs and patterns of the worst hostile one\n")
+        emit(
+            "parser format: records, µs a record and an event, µs and patterns of the worst "
+                + "hostile one\n")
         for name in names {
             guard let program = library.program(named: name),
                 let path = fixturePath(of: name, library, fixtures)
