@@ -123,7 +123,8 @@ public struct Scrubber: Sendable {
             }
             let value = end
             end = Scrubber.tokenEnd(text, end)
-            return end > value ? (at - 6, end) : nil
+            guard end > value, !Scrubber.isPlainWord(text, value..<end) else { return nil }
+            return (at - 6, end)
         case UInt8(ascii: "="):
             guard Scrubber.isAssignment(text, at, 0..<text.count) else { return nil }
             return SecretName.value(behind: at + 1, in: text)
@@ -146,6 +147,19 @@ public struct Scrubber: Sendable {
     private func encodedSecretEnd(_ text: Span<UInt8>, _ at: Int) -> (start: Int, end: Int)? {
         guard Scrubber.isAssignment(text, at, 0..<text.count) else { return nil }
         return SecretName.value(behind: at + 3, in: text)
+    }
+
+    /// What stands behind `bearer` where the scheme itself is spoken of.
+    private static let plainWords: Set<String> = [
+        "auth", "authentication", "authorization", "error=", "realm=", "scheme", "token", "tokens",
+    ]
+
+    private static func isPlainWord(_ text: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        guard range.count <= 16 else { return false }
+        var word = ""
+        for index in range { word.unicodeScalars.append(Unicode.Scalar(text[index])) }
+        if let last = word.last, last == "." || last == "," { word.removeLast() }
+        return plainWords.contains(word)
     }
 
     // The `J` of `eyJ`.

@@ -22,14 +22,14 @@ public struct CoveragePage {
 
     /// A line for each parser, in columns, for a terminal.
     public var table: String {
-        let head = ["PARSER", "PRODUCT", "VERIFIED BY", "WORDS", "ACTIONS", "SUCCESSES"]
+        let head = ["PARSER", "PRODUCT", "VERIFIED BY", "ACTIONS", "SUCCESSES"]
         let rows =
             [head]
             + entries.map { entry in
                 let definition = entry.definition
                 return [
                     definition.name, CoveragePage.product(definition), definition.verification.kind,
-                    "\(definition.mappedWords.count)", "\(entry.actions.count)",
+                    "\(entry.actions.count)",
                     definition.coverage.successesNeed == nil ? "logged" : "need a setting",
                 ]
             }
@@ -52,12 +52,12 @@ public struct CoveragePage {
         This page is made from `parsers/*.yaml` by `make coverage`; a test fails when it is old.
 
         A parser is verified by real lines (sample), by the product's own source, or by the vendor's
-        documentation alone. Words are the product's own names of events that a parser maps one by
-        one; rules for whole families of words come on top. What a product logs and no parser knows
-        becomes `Unclassified` with the product's word in `provider.event`.
+        documentation alone. The words are the product's own names of events, where a parser maps
+        them one by one; rules for families of words and for texts come on top. What a product logs
+        and no parser knows becomes `Unclassified` with the product's word in `provider.event`.
 
-        | product | parser | verified by | words | actions | successes |
-        | --- | --- | --- | --- | --- | --- |
+        | product | parser | verified by | actions | successes |
+        | --- | --- | --- | --- | --- |
         \(entries.map(CoveragePage.row).joined(separator: "\n"))
 
         \(entries.map(CoveragePage.section).joined(separator: "\n"))
@@ -74,7 +74,7 @@ public struct CoveragePage {
         let successes = definition.coverage.successesNeed == nil ? "logged" : "need a setting"
         let name = definition.name
         return "| \(product(definition)) | [\(name)](#\(name)) | \(definition.verification.kind) "
-            + "| \(definition.mappedWords.count) | \(entry.actions.count) | \(successes) |"
+            + "| \(entry.actions.count) | \(successes) |"
     }
 
     private static func section(_ entry: Entry) -> String {
@@ -90,7 +90,12 @@ public struct CoveragePage {
         lines += list("Verified by the source", definition.verification.sources)
         lines += list("Verified by documentation", definition.verification.documentation)
         let actions = entry.actions.map { "`\($0.name)`" }.joined(separator: ", ")
-        return (lines + ["Actions: \(actions).", ""]).joined(separator: "\n")
+        lines += ["Actions: \(actions).", ""]
+        let words = Set(definition.mappedWords.map { $0.drop { $0 != "=" }.dropFirst() }).sorted()
+        if !words.isEmpty {
+            lines += ["Words: \(words.map { "`\($0)`" }.joined(separator: ", ")).", ""]
+        }
+        return lines.joined(separator: "\n")
     }
 
     private static func list(_ title: String, _ texts: [String]) -> [String] {
@@ -99,27 +104,64 @@ public struct CoveragePage {
 }
 
 extension ParserDefinition {
-    /// The vendor's words that rules turn into events, each once.
+    /// The vendor's words that rules turn into events, each once, behind the name of its value.
     public var mappedWords: Set<String> {
         var words: Set<String> = []
-        ParserDefinition.collect(events, into: &words)
+        let own = ParserDefinition.constantNames(formats.flatMap(\.steps))
+            .union(ParserDefinition.constantNames(of: events))
+        ParserDefinition.collect(events, without: own, into: &words)
         return words
     }
 
-    private static func collect(_ rules: [RuleDefinition], into words: inout Set<String>) {
+    private static func collect(
+        _ rules: [RuleDefinition], without own: Set<String>, into words: inout Set<String>
+    ) {
         for rule in rules {
-            collect(rule.also, into: &words)
+            collect(rule.also, without: own, into: &words)
             switch rule.verdict {
             case .action, .ignore: break
-            case .rules(let inner): collect(inner, into: &words)
+            case .rules(let inner): collect(inner, without: own, into: &words)
             case .table(let by, _, let table, let otherwise):
                 for (keys, inner) in table {
                     if case .ignore = inner.verdict { continue }
-                    words.formUnion(keys.map { "\(by.text)=\($0.text)" })
-                    collect([inner], into: &words)
+                    // What the declaration sets itself is no word of the vendor.
+                    if !own.contains(by.text) {
+                        words.formUnion(keys.map { "\(by.text)=\($0.text)" })
+                    }
+                    collect([inner], without: own, into: &words)
                 }
-                if let otherwise { collect([otherwise], into: &words) }
+                if let otherwise { collect([otherwise], without: own, into: &words) }
             }
         }
+    }
+
+    /// The names of the values that steps set to a constant.
+    private static func constantNames(_ steps: [StepDefinition]) -> Set<String> {
+        var names: Set<String> = []
+        for step in steps {
+            switch step {
+            case .set(let constants): names.formUnion(constants.map(\.name.text))
+            case .firstOf(let alternatives):
+                names.formUnion(constantNames(alternatives.flatMap { $0 }))
+            default: break
+            }
+        }
+        return names
+    }
+
+    private static func constantNames(of rules: [RuleDefinition]) -> Set<String> {
+        var names: Set<String> = []
+        for rule in rules {
+            names.formUnion(constantNames(rule.steps))
+            names.formUnion(constantNames(of: rule.also))
+            switch rule.verdict {
+            case .action, .ignore: break
+            case .rules(let inner): names.formUnion(constantNames(of: inner))
+            case .table(_, _, let table, let otherwise):
+                let inner = table.map(\.rule) + (otherwise.map { [$0] } ?? [])
+                names.formUnion(constantNames(of: inner))
+            }
+        }
+        return names
     }
 }

@@ -25,6 +25,7 @@ struct ScrubberTests {
         ("ST-12-abcdefghij-cas1 for app", "[redacted] for app"),
         ("[TGT-3-ABCDEFGHIJ]", "[[redacted]]"),
         ("ory_at_abcdefghijk was refused", "[redacted] was refused"),
+        ("Bearer tokenabc", "[redacted]"), ("bearer scheme bearer abc", "bearer scheme [redacted]"),
         ("sso_token=abc", "sso_token=[redacted]"),
         ("password=PT-1-abcdefghij-x", "password=[redacted]"),
         ("cookie: code=eyJa.b-ST-1-abcdefghij", "cookie: [redacted]"),
@@ -65,7 +66,8 @@ struct ScrubberTests {
         "token_id=4711", "code_challenge_method=S256", "status_code=401", "password",
         "urn:ietf:params:oauth:token-type:jwt", "https://app.example.com/cb?state=x", "eyJ",
         "ST-12", "AT-x-abcdefghij", "BEST-12-abcdefghij-x", "2026-11-20T08:00:00Z",
-        "ory_network", "a=b", "=", ":", "code=", "password=&a=b",
+        "ory_network", "a=b", "with bearer scheme: no", "the bearer token.", "Bearer realm=\"x\"",
+        "=", ":", "code=", "password=&a=b",
     ])
     func whatOnlyResemblesOneStays(_ text: String) {
         #expect(scrubbed(text) == text)

@@ -8,7 +8,7 @@ import Testing
 /// begins with another seed, `FUZZ_SECONDS` goes on with further ones for that long.
 struct ParserMutationTests {
     /// The batches of each parser in the fast suite, and the records of a batch.
-    private static let batchCount = 6
+    private static let batchCount = 3
     private static let recordCount = 64
 
     /// The records of all fixtures, each with its parser.
