@@ -10,36 +10,79 @@ extension FileFollower {
         of ended: FilePosition, _ checkpoints: [FileTail.Checkpoint], before newer: FileTail?
     ) -> FileTail? {
         guard ended.offset > 0 else { return nil }
-        var folders = SiblingFolders()
-        let related = folders.list(FileSystem.folder(of: ended.path)).filter {
-            RotatedName.isRelated($0.path, to: ended.path) && !RotatedName.isForeign($0.path)
+        var folders = soughtFolders ?? SiblingFolders(folderNames)
+        for _ in 0..<SiblingFolders.lookLimit {
+            var isMoved = false
+            let files = mayBeCopies(of: ended, &folders)
+            if let copy = adoptCopy(in: files, of: ended, checkpoints, before: newer, &isMoved) {
+                return copy
+            }
+            // Who was renamed or compressed since the folder was listed is there under a new name.
+            if !isMoved { break }
+            folders = SiblingFolders(folderNames)
         }
-        // As it was written before compressed, newer before older: that is where it should be.
-        let sorted = related.sorted { left, right in
-            let (a, b) = (RotatedName.isCompressed(left.path), RotatedName.isCompressed(right.path))
-            return a == b ? left.status.modified > right.status.modified : b
-        }
-        for file in sorted where file.number != newer?.number {
+        return nil
+    }
+
+    private func adoptCopy(
+        in files: [Found], of ended: FilePosition, _ checkpoints: [FileTail.Checkpoint],
+        before newer: FileTail?, _ isMoved: inout Bool
+    ) -> FileTail? {
+        for file in files {
+            if let tail = tails[file.number], !tail.isBegun, !mayBe(tail, at: file.path) {
+                replace(tail)
+            }
             let tail = tails[file.number]
-            if let tail, tail.isRecognised, tail.original == nil, tail.position.offset > 0 {
-                if isUnchanged(tail, at: file.path) { continue }
+            if let tail, tail === newer, !mayBeCopy(tail, of: ended) { continue }
+            if let tail {
+                let isRead = tail.isBegun && tail.position.offset > 0
+                if isRead, isUnchanged(tail, at: file.path) { continue }
                 // Its number is used by another file by now.
                 if tail.path != file.path {
                     rename(tail, file.path, isNamed: selection.includes(file.path))
                 }
                 guard tails[file.number] === tail else { continue }
-                if tail.isRecognised {
+                if isRead, tail.isRecognised {
                     startAgain(tail, oldByteCount: tail.certainByteCount)
                 }
             }
-            guard let adopted = try? adopt(file, tail, ended, checkpoints, newer) else { continue }
-            return adopted
+            do throws(SystemError) {
+                let content = try FileContent(file.path)
+                guard FileNumber(try content.status()) == file.number else {
+                    isMoved = true
+                    continue
+                }
+                if let adopted = try adopt(file, content, tail, ended, checkpoints, newer) {
+                    return adopted
+                }
+            } catch {
+                if error.isNotFound { isMoved = true }
+            }
         }
         return nil
     }
 
+    /// Whether the file that is read after a content may be its copy: another one, of which it is
+    /// not known yet what it is.
+    private func mayBeCopy(_ newer: FileTail, of ended: FilePosition) -> Bool {
+        newer.isRotated && !newer.isBegun && newer.number.inode != ended.inode
+    }
+
+    /// The files that may hold a content by their names: as it was written before compressed, newer
+    /// before older, because that is where it should be.
+    private func mayBeCopies(
+        of ended: FilePosition, _ folders: inout SiblingFolders
+    ) -> [Found] {
+        folders.list(FileSystem.folder(of: ended.path)).filter {
+            RotatedName.isRelated($0.path, to: ended.path) && !RotatedName.isForeign($0.path)
+        }.sorted { left, right in
+            let (a, b) = (RotatedName.isCompressed(left.path), RotatedName.isCompressed(right.path))
+            return a == b ? left.status.modified > right.status.modified : b
+        }
+    }
+
     /// Whether a file still holds what was read of it, as far as can be seen.
-    private func isUnchanged(_ tail: FileTail, at path: String) -> Bool {
+    func isUnchanged(_ tail: FileTail, at path: String) -> Bool {
         // What another file's bytes say does not matter.
         guard let file = try? FileContent(path), let status = try? file.status(),
             FileNumber(status) == tail.number
@@ -50,13 +93,10 @@ extension FileFollower {
 
     /// Has a file read on as a known content, if it holds that; nil when it does not.
     private func adopt(
-        _ file: Found, _ follower: FileTail?, _ ended: FilePosition,
+        _ file: Found, _ content: FileContent, _ follower: FileTail?, _ ended: FilePosition,
         _ checkpoints: [FileTail.Checkpoint], _ newer: FileTail?
     ) throws(SystemError) -> FileTail? {
-        let content = try FileContent(file.path)
-        guard FileNumber(try content.status()) == file.number,
-            let place = try reader.placeInCopy(ended, checkpoints, content)
-        else { return nil }
+        guard let place = try reader.placeInCopy(ended, checkpoints, content) else { return nil }
         let tail: FileTail
         if let follower {
             tail = follower
@@ -89,7 +129,7 @@ extension FileFollower {
         // The number of the original stays in the position until a later content has a key there:
         // it is what keeps the two keys apart.
         takeNumber(tail)
-        if let newer { move(tail, before: newer) }
+        if let newer, newer !== tail { move(tail, before: newer) }
         announce(tail)
         enqueue(tail)
         noteLag(tail)
@@ -104,6 +144,11 @@ extension FileFollower {
         tail.position.device = tail.number.device
     }
 
+    /// The file that is read after another one.
+    func successor(of tail: FileTail) -> FileTail? {
+        lineages[tail.lineage]?.drop { $0 !== tail }.dropFirst().first
+    }
+
     /// Has a file read right before another one.
     func move(_ tail: FileTail, before newer: FileTail) {
         leaveLineage(tail)
@@ -116,6 +161,8 @@ extension FileFollower {
     // MARK: Files that turn up
 
     /// Whether a file that was never seen is a copy of one that is read, or of one that is gone.
+    ///
+    /// True as well when that cannot be said yet; then it is not recognised afterwards.
     func beginAsCopy(_ tail: FileTail, _ file: FileContent) throws(SystemError) -> Bool {
         tail.isInQuestion = true
         defer { tail.isInQuestion = false }
@@ -136,9 +183,21 @@ extension FileFollower {
             if tail.isRecognised || tails[tail.number] !== tail { return true }
         }
         for original in others where isPossible(original, of: tail) {
-            guard let content = try? open(original), try reader.isCopy(file, of: content) else {
-                continue
+            var content: FileContent?
+            do throws(SystemError) {
+                content = try open(original)
+            } catch {
+                guard error.isNotFound else {
+                    fail(original, error)
+                    continue
+                }
             }
+            guard let content else {
+                // Nothing can be said before it is known what became of the original.
+                isRescanWanted = true
+                return true
+            }
+            guard try reader.isCopy(file, of: content) else { continue }
             tail.original = original
             tail.originalContent = original.contentCount
             tail.isRecognised = true
@@ -204,13 +263,14 @@ extension FileFollower {
         tail.isRecognised = false
     }
 
-    /// Rotated files that were never seen and are newer than a content that came to an end.
-    func addUnseen(_ newer: FileTail, since: Timestamp) {
-        var folders = SiblingFolders()
-        let others = folders.list(FileSystem.folder(of: newer.firstName))
-        for addition in unseen(newer.firstName, since: since, others, []) {
+    /// Rotated files of a log that were never seen and are newer than a content that came to an
+    /// end. The log itself may not be there yet.
+    func addUnseen(_ lineage: String, since: Timestamp, before newer: FileTail?) {
+        var folders = soughtFolders ?? SiblingFolders(folderNames)
+        let others = folders.list(FileSystem.folder(of: lineage))
+        for addition in FileFollower.inOrder(unseen(lineage, since: since, others, [])) {
             let tail = follow(addition)
-            move(tail, before: newer)
+            if let newer { move(tail, before: newer) }
         }
     }
 }

@@ -8,12 +8,14 @@ extension FileFollower {
     func open(_ tail: FileTail) throws(SystemError) -> FileContent? {
         if let file = tail.file { return file }
         let path = tail.isReachable ? tail.path : tail.target ?? tail.path
-        let file = try FileContent(path)
-        let status = try file.status()
+        // Its size comes before its first bytes, or what grows in between passes for text.
+        let opened = try File(path, .read, .nonBlocking)
+        let status = try opened.status()
         guard FileNumber(status) == tail.number else {
             isRescanWanted = true
             return nil
         }
+        let file = try FileContent(opened)
         tail.linkCount = status.linkCount
         if RotatedName.isCompressed(tail.path), !file.isCompressed,
             status.byteCount < FileContent.headByteCount
@@ -87,6 +89,13 @@ extension FileFollower {
     /// Finds out what a file is when it is read for the first time, and where to begin.
     func recognise(_ tail: FileTail, _ file: FileContent) throws(SystemError) {
         let positions = known[tail.number.inode].filter { !keys.contains($0.key) }
+        try recognise(tail, file, positions)
+        if tail.isRecognised { seekOthers(positions, besides: tail) }
+    }
+
+    private func recognise(
+        _ tail: FileTail, _ file: FileContent, _ positions: [FilePosition]
+    ) throws(SystemError) {
         var candidates: [FileRecognition.Candidate] = []
         for position in positions {
             candidates.append(try reader.examine(position, file, byteCount: tail.byteCount))
@@ -99,7 +108,6 @@ extension FileFollower {
             return try resume(tail, position, file)
         }
         if tail.hasRotatedName, try beginAsCopy(tail, file) { return }
-        if tail.isOnlyIfKnown { return letGo(tail) }
         switch origin {
         case .resumed: break
         case .fresh(let generation):
@@ -142,6 +150,7 @@ extension FileFollower {
         let skip = try reader.skip(at: position.offset, file)
         tail.resume(position, skip: skip)
         keys.insert(position.key)
+        sought.remove(position.key)
         tail.isRecognised = true
         tail.isBegunEmpty = false
         tail.original = nil
@@ -151,7 +160,7 @@ extension FileFollower {
     /// Hands out a position without records.
     func announce(_ tail: FileTail) {
         let padding = [UInt8](repeating: 0, count: RecordBatch.paddingByteCount)
-        notices.append(batch(tail, padding, []))
+        notices.append(batch(tail, CutRecords(bytes: padding)))
     }
 
     // MARK: The end
@@ -207,12 +216,13 @@ extension FileFollower {
     ///
     /// - Parameter others: the files of its folder, as they are now.
     func vanish(_ tail: FileTail, among others: [Found]) {
-        let isFollowed = tail.isRecognised && tail.original == nil && !tail.isCompressed
+        let isUnfinished = !tail.isCompressed || tail.byteCount > tail.position.offset
+        let isFollowed = tail.isRecognised && tail.original == nil && isUnfinished
         let isUnseen =
-            !tail.isRecognised && !tail.isOnlyIfKnown && known[tail.number.inode].isEmpty
+            !tail.isRecognised && known[tail.number.inode].isEmpty
             && RotatedName.base(of: tail.path) == nil
         let (ended, passed, checkpoints) = end(tail, byteCount: tail.byteCount)
-        let next = lineages[tail.lineage]?.drop { $0 !== tail }.dropFirst().first
+        let next = successor(of: tail)
         remove(tail)
         // Nothing was read of it, so nothing tells its archive from another; but what nobody has
         // read and is long enough is read now, and then nothing of it is lost.
@@ -224,11 +234,13 @@ extension FileFollower {
         abandon(ended, .deleted, before: next, checkpoints, passed: passed)
     }
 
-    /// Whether a rotated sibling that nobody has read may hold what a file held that was only seen.
+    /// Whether a rotated sibling may hold what a file held that was only seen: nobody has read it,
+    /// or it was read from its first byte, and not before the agent started.
     private func mayHold(_ tail: FileTail, _ other: Found) -> Bool {
         guard RotatedName.isRelated(other.path, to: tail.firstName), other.path != tail.firstName,
-            other.status.modified >= tail.modified, tails[other.number]?.isRecognised != true
+            other.status.modified >= tail.modified
         else { return false }
+        if let holder = tails[other.number], holder.isBegun, holder.passed.from > 0 { return false }
         return RotatedName.isCompressed(other.path)
             || UInt64(other.status.byteCount) >= tail.byteCount
     }

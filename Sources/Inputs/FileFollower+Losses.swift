@@ -12,11 +12,14 @@ extension FileFollower {
     ///   - checkpoints: places that reading came past.
     ///   - since: when it was seen last, if that is known.
     ///   - passed: what was counted of it, if it was followed.
+    /// - Returns: the file in which it goes on.
+    @discardableResult
     func abandon(
         _ ended: FilePosition, _ reason: InputLoss.Reason, before newer: FileTail?,
         _ checkpoints: [FileTail.Checkpoint] = [], since: Timestamp? = nil,
         passed: (from: UInt64, count: UInt64)? = nil
-    ) {
+    ) -> FileTail? {
+        sought.remove(ended.key)
         let unread = ended.size > ended.offset ? ended.size - ended.offset : 0
         var (lost, carried) = (unread, UInt64(0))
         var since = since
@@ -24,7 +27,7 @@ extension FileFollower {
         var copy: FileTail?
         if let follower = newer, !RotatedName.isRelated(follower.path, to: ended.path) {
             // Its inode is used by another log now.
-            newer = lineage(of: ended).flatMap { lineages[RotatedName.root(of: $0)]?.first }
+            newer = first(of: ended)
         }
         if ended.key != .zero {
             known.end(ended)
@@ -34,13 +37,16 @@ extension FileFollower {
                 lost = ended.size > reach ? ended.size - reach : 0
                 carried = unread - lost
                 since = copy.modified
+                if copy === newer { newer = successor(of: copy) }
             } else {
                 // It may have been moved, and come back; and a copy that is renamed while it is
                 // looked for turns up under its next name.
                 known.remember(ended)
             }
         }
-        if let since, let newer { addUnseen(newer, since: since) }
+        if let since, let lineage = newer?.firstName ?? lineage(of: ended) {
+            addUnseen(lineage, since: since, before: newer)
+        }
         if ended.key == .zero, let newer, let since,
             isAnyUnseen(before: newer, byteCount: ended.size, since: since)
         {
@@ -55,6 +61,7 @@ extension FileFollower {
         } else {
             lose(ended, reason, lost)
         }
+        return copy
     }
 
     private func isAnyUnseen(
@@ -132,7 +139,7 @@ extension FileFollower {
     func review(_ now: MonotonicInstant) {
         nextReview = now.advanced(by: timing.review)
         guard forgotten.count < InputLimit.forgottenLimit else { return }
-        var folders = SiblingFolders()
+        var folders = SiblingFolders(folderNames)
         let limit =
             known.count + keys.count > InputLimit.rememberedFileLimit
             ? 0 : InputLimit.vanishedFileLimit

@@ -16,8 +16,6 @@ extension FileFollower {
         var file: Found
         var lineage: String
         var isNamed: Bool
-        /// True when it is followed only if it turns out to hold known content.
-        var isOnlyIfKnown = false
     }
 
     /// Compares the folders with the files that are followed.
@@ -34,7 +32,7 @@ extension FileFollower {
             paths[file.path] = file
             if numbers[file.number] == nil { numbers[file.number] = file.path }
         }
-        var siblings = SiblingFolders()
+        var siblings = SiblingFolders(folderNames)
         var additions = moveDisplaced(paths, numbers, &siblings)
         if isFirstScan { additions += findRotatedBefore(numbers, &siblings) }
         for file in found {
@@ -52,7 +50,7 @@ extension FileFollower {
         }
         add(additions)
         closeIdle(now)
-        if isFirstScan { findElsewhere(numbers) }
+        seekKnown()
         isFirstScan = false
         schedule(now)
     }
@@ -116,12 +114,14 @@ extension FileFollower {
     ) -> [Addition] {
         var additions: [Addition] = []
         for tail in Array(tails.values) where paths[tail.path]?.number != tail.number {
-            if let path = numbers[tail.number] {
+            if let path = numbers[tail.number], mayBe(tail, at: path) {
                 rename(tail, path, isNamed: true)
                 continue
             }
             let others = siblings.list(FileSystem.folder(of: tail.path))
-            let sibling = others.first { $0.number == tail.number }
+            let sibling = others.first {
+                $0.number == tail.number && mayBe(tail, at: $0.path)
+            }
             if let sibling, sibling.path == tail.path, !tail.isNamed {
                 update(tail, sibling.status)
                 pollLater(tail)
@@ -130,7 +130,7 @@ extension FileFollower {
             let oldPath = tail.path
             if let sibling {
                 rename(tail, sibling.path, isNamed: false)
-            } else if tail.file == nil, !isAtTarget(tail) {
+            } else if isOver(tail), !isAtTarget(tail) {
                 vanish(tail, among: others)
             } else {
                 rename(tail, tail.path, isNamed: false, isReachable: false)
@@ -140,6 +140,29 @@ extension FileFollower {
             additions += unseen(tail.firstName, since: since, others, Set(numbers.keys))
         }
         return additions
+    }
+
+    /// Whether a file that has the number of a tail may be it under another name. One that is not
+    /// open may be gone, and then its number goes to the next file that is made.
+    func mayBe(_ tail: FileTail, at path: String) -> Bool {
+        if tail.file != nil || RotatedName.isRelated(path, to: tail.firstName) { return true }
+        if tail.isBegun { return isUnchanged(tail, at: path) }
+        return known[tail.number.inode].contains { isHeld($0, by: path) }
+    }
+
+    /// Gives up a file whose number another one has by now; what came after it is read.
+    func replace(_ tail: FileTail) {
+        var folders = SiblingFolders(folderNames)
+        let (lineage, since) = (tail.firstName, tail.modified)
+        vanish(tail, among: folders.list(FileSystem.folder(of: tail.path)))
+        let newer = lineages[RotatedName.root(of: lineage)]?.first { !$0.isRotated }
+        addUnseen(lineage, since: since, before: newer)
+        isRescanWanted = true
+    }
+
+    /// Whether the open file of a tail, if there is one, has nothing more to give.
+    private func isOver(_ tail: FileTail) -> Bool {
+        tail.file == nil || (tail.file?.end == .damaged && tail.isRecognised && !tail.hasUnread)
     }
 
     /// Whether the file of a link that leads elsewhere by now is where it was.
@@ -183,76 +206,6 @@ extension FileFollower {
         }
     }
 
-    // MARK: While the agent was down
-
-    /// Files that were read before the agent stopped and were renamed while it was down.
-    private func findRotatedBefore(
-        _ numbers: [FileNumber: String], _ siblings: inout SiblingFolders
-    ) -> [Addition] {
-        let present = Set(numbers.keys.map(\.inode))
-        var additions: [Addition] = []
-        var claimed: Set<FileNumber> = []
-        for position in known.all where !present.contains(position.inode) {
-            guard let lineage = lineage(of: position) else { continue }
-            let others = siblings.list(FileSystem.folder(of: position.path))
-            guard let sibling = others.first(where: { $0.status.inode == position.inode }) else {
-                continue
-            }
-            let rotated = Addition(
-                file: sibling, lineage: lineage, isNamed: false,
-                isOnlyIfKnown: !RotatedName.isRelated(sibling.path, to: lineage))
-            let newer = unseen(lineage, since: sibling.status.modified, others, Set(numbers.keys))
-            for addition in [rotated] + newer where claimed.insert(addition.file.number).inserted {
-                additions.append(addition)
-            }
-        }
-        return additions
-    }
-
-    /// What was read before the agent stopped and is under its number nowhere: a copy of it is read
-    /// on, or what was not read is lost. The same for rotated siblings that were never seen.
-    private func findElsewhere(_ numbers: [FileNumber: String]) {
-        let present = Set(tails.keys.map(\.inode))
-        var byLineage: [String: [FilePosition]] = [:]
-        for position in known.all {
-            guard let lineage = lineage(of: position) else { continue }
-            byLineage[lineage, default: []].append(position)
-        }
-        for (lineage, positions) in byLineage {
-            let isAnyThere = positions.contains { present.contains($0.inode) }
-            let next = lineages[RotatedName.root(of: lineage)]?.first
-            var since: Timestamp?
-            for position in positions where !present.contains(position.inode) {
-                guard isWorthASearch(position) else { continue }
-                let copy = adoptCopy(of: position, [], before: next)
-                if let copy { since = max(since ?? copy.modified, copy.modified) }
-                guard copy == nil, position.size > position.offset else { continue }
-                abandon(position, .deleted, before: nil)
-            }
-            // Rotation takes the oldest away first, so what is left is newer.
-            guard !isAnyThere, let next else { continue }
-            var folders = SiblingFolders()
-            let others = folders.list(FileSystem.folder(of: lineage))
-            let unseen = unseen(lineage, since: since, others, Set(numbers.keys))
-            for addition in FileFollower.inOrder(unseen) { move(follow(addition), before: next) }
-        }
-    }
-
-    /// Whether there may be more of a content than was read of it.
-    ///
-    /// Not so when its inode has later content, which comes after it, nor when what was read to its
-    /// end was compressed, as nobody writes on there.
-    private func isWorthASearch(_ position: FilePosition) -> Bool {
-        if position.size > position.offset { return true }
-        return known.lastGeneration(position.inode) == position.generation
-            && !RotatedName.isCompressed(position.path)
-    }
-
-    /// Under which name of the input's a content was written.
-    func lineage(of position: FilePosition) -> String? {
-        PathSelection.lineage(of: position.path) { selection.includes($0) }
-    }
-
     // MARK: New files
 
     private func add(_ additions: [Addition]) {
@@ -283,7 +236,6 @@ extension FileFollower {
             status: addition.file.status, isFromStart: isFirstScan, now: now)
         state.quietSince = now
         tail.isNamed = addition.isNamed
-        tail.isOnlyIfKnown = addition.isOnlyIfKnown
         tail.isRotated = !addition.isNamed || addition.file.path != addition.lineage
         tail.position.tail = reader.emptyTail
         tail.isLink = (try? FileSystem.linkStatus(tail.path).kind) == .symbolicLink
@@ -331,37 +283,5 @@ extension FileFollower {
                 closeFile(tail)
             }
         }
-    }
-}
-
-/// The regular files in folders, listed once per look.
-struct SiblingFolders {
-    private var folders: [String: [FileFollower.Found]] = [:]
-    private var unknown: Set<String> = []
-
-    /// Whether what is in a folder can be known; a folder that is not there has nothing in it.
-    mutating func isKnown(_ folder: String) -> Bool {
-        _ = list(folder)
-        return !unknown.contains(folder)
-    }
-
-    /// The regular files of a folder; none when it cannot be listed.
-    mutating func list(_ folder: String) -> [FileFollower.Found] {
-        if let known = folders[folder] { return known }
-        var names: [String] = []
-        do throws(SystemError) {
-            names = try FileSystem.names(in: folder)
-        } catch {
-            // A folder that cannot be listed holds nothing that could be read.
-            if !error.isNotFound { unknown.insert(folder) }
-        }
-        let prefix = folder == "/" ? "/" : folder + "/"
-        let found = names.compactMap { name -> FileFollower.Found? in
-            guard let status = try? FileSystem.linkStatus(prefix + name), status.kind == .regular
-            else { return nil }
-            return FileFollower.Found(path: prefix + name, status: status)
-        }
-        folders[folder] = found
-        return found
     }
 }

@@ -21,6 +21,12 @@ final class FileFollower {
     var byPath: [String: FileTail] = [:]
     var lineages: [String: [FileTail]] = [:]
     var keys: Set<FileKey> = []
+    /// Contents that were read before the start and were neither found nor given up since.
+    var sought: Set<FileKey>
+    /// Lists the names in a folder.
+    var folderNames: SiblingFolders.Names = FileSystem.names
+    /// One list of the folders for all contents that are sought at once.
+    var soughtFolders: SiblingFolders?
     var state = InputState()
     var troubles: [FileNumber: String] = [:]
     var pathTroubles: [String: String] = [:]
@@ -56,6 +62,7 @@ final class FileFollower {
         clock = context.clock
         reader = TailReader(input: configuration.id, framing: framing)
         known = KnownFiles(context.positions, input: configuration.id)
+        sought = Set(known.all.map(\.key))
         nextReview = context.clock.monotonic().advanced(by: timing.review)
     }
 
@@ -211,7 +218,7 @@ final class FileFollower {
             if tail.isWaiting, tail.ending != .flushAll {
                 tail.ending = .flushAll
                 enqueue(tail)
-            } else if !tail.isNamed, isDone(tail, quiet) {
+            } else if !tail.isNamed, !isInDoubt(tail), isDone(tail, quiet) {
                 return letGo(tail)
             }
         } else if tail.isJoining, quiet >= joinTimeout, tail.ending == .hold {
@@ -220,6 +227,9 @@ final class FileFollower {
         }
         pollLater(tail)
     }
+
+    /// Whether a file has bytes and it is not known yet whose they are.
+    private func isInDoubt(_ tail: FileTail) -> Bool { !tail.isRecognised && tail.byteCount > 0 }
 
     /// Whether a rotated file that no pattern names need not be followed any longer.
     func isDone(_ tail: FileTail, _ quiet: Duration) -> Bool {
@@ -360,6 +370,10 @@ final class FileFollower {
         try recognise(tail, file)
         guard tails[tail.number] === tail else { return false }
         setTrouble(tail, nil)
+        guard tail.isRecognised else {
+            enqueue(tail)
+            return false
+        }
         if tail.original != nil {
             closeFile(tail)
             pollLater(tail)
@@ -390,9 +404,9 @@ final class FileFollower {
 
     private func settle(_ tail: FileTail, _ outcome: TailReader.Outcome) -> RecordBatch? {
         switch outcome {
-        case .records(let bytes, let records, let mayGoOn):
+        case .records(let cut, let mayGoOn):
             if mayGoOn { enqueue(tail) } else { rest(tail) }
-            return batch(tail, bytes, records)
+            return batch(tail, cut)
         case .advanced:
             if tail.hasUnread { enqueue(tail) } else { rest(tail) }
         case .waiting:
@@ -421,7 +435,7 @@ final class FileFollower {
     }
 
     /// The records of a file with the position behind them.
-    func batch(_ tail: FileTail, _ bytes: [UInt8], _ records: [Record]) -> RecordBatch {
+    func batch(_ tail: FileTail, _ cut: CutRecords) -> RecordBatch {
         if keys.insert(tail.position.key).inserted == false, tail.source != tail.claimedSource {
             makeKeyUnique(tail)
         }
@@ -429,13 +443,15 @@ final class FileFollower {
         takeNumber(tail)
         if tail.position.inode == tail.number.inode { known.note(tail.position) }
         let now = clock.now()
-        if !records.isEmpty { state.lastRecord = now }
-        state.recordCount += UInt64(records.count)
-        for record in records where record.damage.contains(.cut) { state.cutRecordCount += 1 }
+        if !cut.records.isEmpty { state.lastRecord = now }
+        state.recordCount += UInt64(cut.records.count)
+        for record in cut.records where record.damage.contains(.cut) { state.cutRecordCount += 1 }
         tail.position.path = tail.path
         var batch = RecordBatch(
-            input: input, source: tail.source, path: tail.path, observed: now, bytes: bytes,
-            records: records, positions: [Position(input: input, place: .file(tail.position))])
+            input: input, source: tail.source, path: tail.path, observed: now, bytes: cut.bytes,
+            records: cut.records,
+            positions: [Position(input: input, place: .file(tail.position))])
+        cut.complete(&batch)
         giveUp(&batch)
         return batch
     }

@@ -33,8 +33,6 @@ final class FileTail {
     var isHeld = false
     /// True while it is being found out what it is.
     var isInQuestion = false
-    /// True when it is read only if its content is known: no pattern and no rotation names it.
-    var isOnlyIfKnown = false
     /// The file it is a copy of, as far as it goes. It is not read while that one is there.
     var original: FileTail?
     /// Which of the original's contents it is a copy of.

@@ -54,6 +54,22 @@ struct KnownFiles {
         }
     }
 
+    /// The position of a content, if reading may go on there.
+    subscript(key: FileKey) -> FilePosition? {
+        guard let entry = entries[key], !entry.isEnded else { return nil }
+        return entry.position
+    }
+
+    /// Whether no later content of its inode is known.
+    func isLatest(_ position: FilePosition) -> Bool {
+        (byInode[position.inode] ?? []).allSatisfy { key in
+            guard let other = entries[key]?.position, other.device == position.device else {
+                return true
+            }
+            return other.generation <= position.generation
+        }
+    }
+
     /// Whether a file was read under this path.
     func isKnown(path: String) -> Bool { paths.contains(path) }
 

@@ -155,8 +155,7 @@ struct FileLossTests {
         try folder.append("app.log", "five\n")
         #expect(try following.read(2) == ["four", "five"])
         #expect(following.losses == [])
-        following.stop()
-        try following.start()
+        try following.restart()
         try following.readOn()
         #expect(following.texts == [])
         #expect(following.losses == [])
@@ -192,8 +191,7 @@ struct FileLossTests {
             expected = lines
             try following.read(lines.count)
             #expect(following.texts == expected)
-            following.stop()
-            try following.start()
+            try following.restart()
             try following.readOn(for: .milliseconds(20))
             #expect(following.texts == [])
         }
@@ -255,8 +253,7 @@ struct FileLossTests {
         }
         try folder.append("app.log", "last\n")
         try following.read(4)
-        following.stop()
-        try following.start()
+        try following.restart()
         try following.readOn(for: .milliseconds(100))
         #expect(following.texts == [])
     }

@@ -148,16 +148,10 @@ struct RotationModel {
         // A content that is compressed before anybody looked once leaves no trace to follow.
         if !hasLooked { try settle() }
         let name = rotated[index]
-        let isGzip = random.next(2) == 0
-        let target = name + (isGzip ? ".gz" : ".zst")
+        let suffix = random.next(2) == 0 ? ".gz" : ".zst"
+        let target = name + suffix
         trace.append("compress \(target)")
-        var bytes: [UInt8] = []
-        let content = try folder.read(name)
-        if isGzip {
-            GzipEncoder().compress(content.span, into: &bytes)
-        } else {
-            ZstdEncoder().compress(content.span, into: &bytes)
-        }
+        let bytes = Packed.bytes(try folder.read(name), suffix)
         try folder.write(target, Array(bytes[..<(bytes.count / 2)]))
         if random.next(3) == 0 { try look(.milliseconds(8)) }
         try folder.write(target, bytes)

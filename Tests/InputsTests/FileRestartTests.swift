@@ -27,8 +27,7 @@ struct FileRestartTests {
         try following.folder.append("app.log", "two\nthree\n")
         try following.read(3, isCommitted: false)
         let before = Array(following.records.suffix(2))
-        following.stop()
-        try following.start()
+        try following.restart()
         try following.read(2)
         #expect(following.records == before)
     }
@@ -38,8 +37,7 @@ struct FileRestartTests {
         try following.folder.write("app.log", "one\ntwo\n")
         try following.read(2, isCommitted: false)
         let before = following.records
-        following.stop()
-        try following.start()
+        try following.restart()
         try following.read(2)
         #expect(following.records == before)
     }
@@ -110,8 +108,7 @@ struct FileRestartTests {
         try folder.write("app.log", "two\n")
         try following.read(2)
         for _ in 0..<2 {
-            following.stop()
-            try following.start()
+            try following.restart()
             try following.readOn()
             #expect(following.texts == [])
         }

@@ -128,6 +128,12 @@ final class Following {
         records = []
     }
 
+    /// Stops and starts again.
+    func restart() throws {
+        stop()
+        try start()
+    }
+
     private func check(_ batch: RecordBatch) {
         #expect(batch.bytes.suffix(RecordBatch.paddingByteCount).allSatisfy { $0 == 0 })
         var end = 0
@@ -149,6 +155,34 @@ final class Following {
         } else {
             #expect(file.offset > 0)
         }
+    }
+}
+
+/// What rotation makes of a content when it compresses it.
+enum Packed {
+    /// The content in the format of a suffix: `.gz`, else Zstandard.
+    static func bytes(_ content: [UInt8], _ suffix: String) -> [UInt8] {
+        var packed: [UInt8] = []
+        if suffix == ".gz" {
+            GzipEncoder().compress(content.span, into: &packed)
+        } else {
+            ZstdEncoder().compress(content.span, into: &packed)
+        }
+        return packed
+    }
+}
+
+extension TemporaryFolder {
+    /// Makes an archive of a file with the file's times, as gzip(1) does, and keeps the file.
+    func archive(_ name: String, _ suffix: String) throws {
+        try write(name + suffix, Packed.bytes(try read(name), suffix))
+        try copyTimes(from: name, to: name + suffix)
+    }
+
+    /// Puts an archive in a file's place.
+    func compress(_ name: String, _ suffix: String) throws {
+        try archive(name, suffix)
+        try remove(name)
     }
 }
 

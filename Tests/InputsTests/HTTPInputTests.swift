@@ -21,25 +21,6 @@ struct HTTPInputTests {
             configuration, context: InputContext(stream: "host/0123", positions: positions))
     }
 
-    private func read(_ input: HTTPInput, _ count: Int) throws -> [RecordBatch] {
-        var batches: [RecordBatch] = []
-        let end = SystemClock().monotonic().advanced(by: .seconds(10))
-        while batches.reduce(0, { $0 + $1.records.count }) < count,
-            SystemClock().monotonic() < end
-        {
-            if let batch = try input.next(waitingAtMost: .milliseconds(50)) {
-                batches.append(batch)
-            }
-        }
-        return batches
-    }
-
-    private func texts(_ batches: [RecordBatch]) -> [String] {
-        batches.flatMap { batch in
-            batch.records.map { String(decoding: batch.bytes[$0.range], as: UTF8.self) }
-        }
-    }
-
     private func post(
         _ client: LoopbackClient, _ body: [UInt8], _ fields: [String: String] = json
     ) throws {

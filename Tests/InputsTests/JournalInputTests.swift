@@ -42,26 +42,6 @@ struct JournalInputTests {
                 longestRetry: .milliseconds(20)))
     }
 
-    /// Reads until so many records came, or none came for a while.
-    private func read(_ input: JournalInput, _ count: Int) throws -> [RecordBatch] {
-        var batches: [RecordBatch] = []
-        var idle = 0
-        while batches.reduce(0, { $0 + $1.records.count }) < count, idle < 20 {
-            if let batch = try input.next(waitingAtMost: .milliseconds(50)) {
-                batches.append(batch)
-            } else {
-                idle += 1
-            }
-        }
-        return batches
-    }
-
-    private func texts(_ batches: [RecordBatch]) -> [String] {
-        batches.flatMap { batch in
-            batch.records.map { String(decoding: batch.bytes[$0.range], as: UTF8.self) }
-        }
-    }
-
     @Test func entriesComeInOrderWithTheirCursor() throws {
         try append(entry("one", 1), entry("two\nlines\n", 2))
         let input = try input()

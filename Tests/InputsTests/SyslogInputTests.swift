@@ -23,25 +23,6 @@ struct SyslogInputTests {
             configuration, context: InputContext(stream: "host/0123", positions: positions))
     }
 
-    private func read(_ input: SyslogInput, _ count: Int) throws -> [RecordBatch] {
-        var batches: [RecordBatch] = []
-        let end = SystemClock().monotonic().advanced(by: .seconds(10))
-        while batches.reduce(0, { $0 + $1.records.count }) < count,
-            SystemClock().monotonic() < end
-        {
-            if let batch = try input.next(waitingAtMost: .milliseconds(50)) {
-                batches.append(batch)
-            }
-        }
-        return batches
-    }
-
-    private func texts(_ batches: [RecordBatch]) -> [String] {
-        batches.flatMap { batch in
-            batch.records.map { String(decoding: batch.bytes[$0.range], as: UTF8.self) }
-        }
-    }
-
     @Test func datagramsAreRecordsWithoutTheirHeaders() throws {
         let input = try input(.udp)
         let client = try LoopbackClient(input.port, .datagram)
