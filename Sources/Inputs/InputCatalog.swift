@@ -35,7 +35,7 @@ public enum InputCatalog {
         case .journal:
             try JournalInput(configuration, context: context)
         case .syslog:
-            try SyslogInput(configuration, context: context)
+            try SyslogInput(configuration, zone: framing.zone, context: context)
         case .http:
             try HTTPInput(configuration, context: context)
         }

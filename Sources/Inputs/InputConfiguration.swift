@@ -10,7 +10,7 @@ public struct InputConfiguration: Sendable {
 
     /// How records are wrapped in their source.
     public enum Framing: String, Sendable, CaseIterable {
-        case raw, auto
+        case raw, docker, cri, syslog, compose, journal, auto
     }
 
     /// Where a file begins that is there when it is seen for the first time.
@@ -28,6 +28,9 @@ public struct InputConfiguration: Sendable {
     public var exclude: [String]
     /// The name of the parser, or `auto`; checked by whoever knows the parsers.
     public var parser: String
+    /// The columns of a log whose layout the operator has changed; empty as long as it is the
+    /// product's own.
+    public var columns: [String] = []
     /// How records are wrapped.
     public var framing: Framing
     /// The time zone for logs that name none; checked by whoever knows the zones.
@@ -65,6 +68,10 @@ public struct InputConfiguration: Sendable {
         recordByteLimit = reader.byteCount(
             "max_record_bytes", in: InputLimit.recordByteLimits,
             default: InputLimit.defaultRecordByteLimit)
+        if var options = reader.child("parser_options") {
+            columns = options.strings("columns")
+            options.finish()
+        }
         readOwnKeys(&reader)
         check(&reader)
         reader.finish()
@@ -91,7 +98,12 @@ public struct InputConfiguration: Sendable {
     /// What the input may hold in memory besides the batches that it has handed out.
     public var memoryByteLimit: Int {
         switch kind {
-        case .file, .stdin, .journal: InputLimit.blockByteCount + recordByteLimit
+        case .file, .stdin:
+            // What is wrapped is held until it is whole, and copied out of its wrappers.
+            InputLimit.blockByteCount
+                + (framing == .raw
+                    ? recordByteLimit : 2 * RecordSplitter.wrappedByteLimit(recordByteLimit))
+        case .journal: InputLimit.blockByteCount + recordByteLimit
         case .syslog:
             syslog.transport == .udp
                 ? Socket.datagramByteLimit * Socket.datagramCountLimit
@@ -181,13 +193,6 @@ public struct InputConfiguration: Sendable {
     }
 
     private static func readFraming(_ reader: inout ConfigurationReader) -> Framing {
-        let later = ["docker", "cri", "syslog"]
-        if let word = reader.node["framing"]?.scalar, later.contains(word) {
-            reader.allow("framing")
-            reader.problem(
-                "framing", "\(word) is not available in this version; use raw or auto")
-            return .auto
-        }
         return reader.choice("framing", default: Framing.auto)
     }
 
@@ -199,20 +204,24 @@ public struct InputConfiguration: Sendable {
                 "id", "must be 1 to \(InputLimit.idLimit) of a-z, 0-9 and _, is \"\(id)\"")
         }
         if parser.isEmpty { reader.problem("parser", "must be the name of a parser, or auto") }
+        checkColumns(&reader)
         if let tenant, tenant.isEmpty || tenant.utf8.count > InputLimit.wordLimit {
             reader.problem("tenant", "must be 1 to \(InputLimit.wordLimit) bytes")
         }
         checkLabels(reader)
         switch kind {
         case .file: checkPaths(&reader)
-        case .stdin: break
-        case .journal, .syslog, .http:
-            if reader.node["parser"] == nil || parser == "auto" {
-                reader.problem(
-                    "parser",
-                    "must be named for type \(kind.rawValue): there is no file to recognise it from"
-                )
-            }
+        case .stdin, .journal, .syslog, .http: break
+        }
+    }
+
+    private func checkColumns(_ reader: inout ConfigurationReader) {
+        if columns.count > InputLimit.columnLimit {
+            reader.problem(
+                "parser_options", "must name at most \(InputLimit.columnLimit) columns")
+        }
+        if !columns.isEmpty, parser == "auto" {
+            reader.problem("parser_options", "needs a parser; name the product of the log")
         }
     }
 

@@ -28,6 +28,8 @@ public enum InputLimit {
     public static let headByteLimit = 64 << 10
     /// The most patterns under `paths` or `exclude`.
     public static let patternLimit = 100
+    /// The most columns that a log can be said to have.
+    public static let columnLimit = 200
     /// The most labels of an input.
     public static let labelLimit = 32
     /// The most bytes of the value of a label, and of a tenant.

@@ -160,10 +160,11 @@ public final class JournalInput: Input {
         let cursor = try journal.cursor()
         switch try journal.field("MESSAGE", byteLimit: recordByteLimit) {
         case .value(let message, let isCut):
-            let number = JournalCursor(cursor)?.number ?? 0
+            let entry = JournalCursor(cursor)
             let host = try hostName(journal)[...]
             if entries.collector.add(
-                message[...], offset: number, host: host, damage: isCut ? .cut : [])
+                message[...], offset: entry?.number ?? 0, host: host, time: entry?.time,
+                damage: isCut ? .cut : [])
             {
                 entries.cursors.append(cursor)
             }
@@ -209,7 +210,7 @@ public final class JournalInput: Input {
             positions: [Position(input: id, place: .cursor(cursor))])
         batch.losses = losses
         batch.naming = .cursors(entries.cursors)
-        batch.hosts = collector.hosts
+        collector.complete(&batch)
         return batch
     }
 

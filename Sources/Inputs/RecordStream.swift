@@ -6,9 +6,6 @@ import Platform
 ///
 /// What is not a whole record yet is carried over to the next block.
 struct RecordStream: ~Copyable {
-    /// The block and the records in it, ready for a batch.
-    typealias Cut = (bytes: [UInt8], records: [Record])
-
     private var splitter: RecordSplitter
     private var skip = RecordSplitter.Skip.nothing
     private var carried: [UInt8] = []
@@ -24,14 +21,6 @@ struct RecordStream: ~Copyable {
         splitter = RecordSplitter(framing)
     }
 
-    /// The bytes at hand that no cut has taken yet.
-    var unread: [UInt8] { carried }
-
-    /// Cuts otherwise from now on.
-    mutating func use(_ framing: RecordFraming) {
-        splitter = RecordSplitter(framing)
-    }
-
     /// Reads what is there, at most a block, and says how many bytes came: 0 at the end.
     mutating func fill(from file: File) throws(SystemError) -> Int {
         carried.reserveCapacity(
@@ -40,13 +29,13 @@ struct RecordStream: ~Copyable {
     }
 
     /// Takes the records out of the bytes at hand; nil when there is none.
-    mutating func cut(at ending: RecordSplitter.End) -> Cut? {
+    mutating func cut(at ending: RecordSplitter.End) -> CutRecords? {
         var block = take()
         let origin = origin
         var skip = skip
         splitter.split(block.span, from: 0, origin: origin, skip: &skip, at: ending)
         self.skip = skip
-        holdsMore = splitter.records.count == InputLimit.batchRecordLimit
+        holdsMore = splitter.hasMore
         let end = splitter.end
         // A long record is shown again with twice as much, not with one more block each time.
         fillByteCount =
@@ -59,8 +48,7 @@ struct RecordStream: ~Copyable {
         self.origin += UInt64(end)
         carried = Array(block[end...])
         guard !splitter.records.isEmpty else { return nil }
-        splitter.trim(&block)
-        return (block, splitter.records)
+        return splitter.take(from: &block)
     }
 
     /// Moves the bytes at hand out, so that no second reference makes a change copy them.

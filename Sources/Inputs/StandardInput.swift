@@ -130,7 +130,7 @@ public final class StandardInput: Input {
         }
     }
 
-    private func batch(_ reading: inout Reading, _ cut: RecordStream.Cut?) -> RecordBatch? {
+    private func batch(_ reading: inout Reading, _ cut: CutRecords?) -> RecordBatch? {
         guard var cut else { return nil }
         var tooLong: UInt64 = 0
         for index in cut.records.indices {
@@ -145,9 +145,11 @@ public final class StandardInput: Input {
             state.cutRecordCount += tooLong
             state.lastRecord = now
         }
-        return RecordBatch(
+        var batch = RecordBatch(
             input: id, source: source, path: nil, observed: now, bytes: cut.bytes,
             records: cut.records,
             positions: [Position(input: id, place: .count(reading.number))])
+        cut.complete(&batch)
+        return batch
     }
 }

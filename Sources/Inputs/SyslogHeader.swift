@@ -8,6 +8,8 @@ struct SyslogHeader: Sendable, Hashable {
     var host: Range<Int>?
     /// The program that logged it; nil when it is not said.
     var application: Range<Int>?
+    /// When it was logged; nil when it is not said.
+    var time: Range<Int>?
     /// The message itself, for the parser.
     var message: Range<Int>
 
@@ -24,7 +26,11 @@ struct SyslogHeader: Sendable, Hashable {
             self = header
             return
         }
-        self = SyslogHeader(old: &reader)
+        guard let time = reader.takeOldTime() else {
+            message = reader.index..<bytes.endIndex
+            return
+        }
+        self = SyslogHeader(old: &reader, time: time)
     }
 
     /// True for a name or an address, and not for the beginning of a message such as `{"a":1}` or
@@ -37,6 +43,45 @@ struct SyslogHeader: Sendable, Hashable {
             }
     }
 
+    /// Reads a line of a file, which may have lost its priority; nil when it has no header.
+    ///
+    /// - Parameter isCertain: trusts a time and a host alone. Else a program has to be named as
+    ///   well, or CEF or LEEF to follow, so that a product's own line is not taken apart.
+    init?(ofFile bytes: ArraySlice<UInt8>, isCertain: Bool) {
+        var reader = SyslogReader(bytes)
+        if reader.takePriority() {
+            self.init(bytes)
+            guard message.lowerBound > reader.index else { return nil }
+            return
+        }
+        guard let time = reader.takeOldTime() else { return nil }
+        self.init(old: &reader, time: time)
+        guard isCertain || isTelling(bytes) else { return nil }
+        guard message.lowerBound > time.upperBound + 1 else { return nil }
+    }
+
+    /// Whether there is more than a time and a word.
+    private func isTelling(_ bytes: ArraySlice<UInt8>) -> Bool {
+        guard let host, let time else { return false }
+        let word = String(decoding: bytes[host], as: UTF8.self).lowercased()
+        guard !SyslogHeader.levels.contains(word), word != "-" else { return false }
+        let isOld = WrapperTime.months.contains { bytes[time].starts(with: $0) }
+        let isModern = WrapperTime.read(Array(bytes[time]).span, 0..<time.count) != nil
+        guard isOld || isModern else { return false }
+        return application != nil
+            || ["CEF:", "LEEF:"].contains { bytes[message].starts(with: $0.utf8) }
+    }
+
+    /// Words that stand behind the time in lines of programs, where syslog has the host.
+    private static let levels: Set<String> = [
+        "trace", "debug", "info", "notice", "warn", "warning", "error", "err", "severe", "critical",
+        "crit", "fatal", "alert", "emerg", "panic", "audit",
+    ]
+
+    static func isDigit(_ byte: UInt8) -> Bool { SyslogReader.isDigit(byte) }
+
+    static func isWord(_ byte: UInt8) -> Bool { SyslogReader.isWord(byte) }
+
     /// RFC 5424, behind the version: nil when it is not that.
     private init?(modern reader: inout SyslogReader) {
         guard let time = reader.takeToken(),
@@ -45,6 +90,7 @@ struct SyslogHeader: Sendable, Hashable {
             let host = reader.takeToken(), let application = reader.takeToken(),
             reader.takeToken() != nil, reader.takeToken() != nil, reader.takeStructuredData()
         else { return nil }
+        self.time = SyslogReader.isNil(time, in: reader.bytes) ? nil : time
         let isNamed = !SyslogReader.isNil(host, in: reader.bytes)
         self.host = isNamed && SyslogHeader.isHost(reader.bytes[host]) ? host : nil
         self.application = SyslogReader.isNil(application, in: reader.bytes) ? nil : application
@@ -53,11 +99,10 @@ struct SyslogHeader: Sendable, Hashable {
         message = reader.index..<reader.bytes.endIndex
     }
 
-    /// RFC 3164, behind the priority: what is missing is missing.
-    private init(old reader: inout SyslogReader) {
+    /// RFC 3164, behind the time: what is missing is missing.
+    private init(old reader: inout SyslogReader, time: Range<Int>) {
         let end = reader.bytes.endIndex
-        message = reader.index..<end
-        guard reader.takeOldTime() else { return }
+        self.time = time
         message = reader.index..<end
         var ahead = reader
         // A first word that ends like a tag is one: the sender left its host out.
@@ -155,30 +200,31 @@ private struct SyslogReader {
     }
 
     /// `Nov  1 09:08:07 `, perhaps with a year, or a time of RFC 3339 as rsyslog forwards it.
-    mutating func takeOldTime() -> Bool {
+    mutating func takeOldTime() -> Range<Int>? {
+        let start = index
         var ahead = self
         if let token = ahead.takeToken(), isTime(token) {
             self = ahead
-            return true
+            return token
         }
         ahead = self
         guard let month = ahead.takeToken(), SyslogReader.isMonth(bytes[month]) else {
-            return false
+            return nil
         }
         _ = ahead.take(UInt8(ascii: " "))
         guard let day = ahead.takeToken(), bytes[day].allSatisfy(SyslogReader.isDigit) else {
-            return false
+            return nil
         }
-        guard var time = ahead.takeToken() else { return false }
+        guard var time = ahead.takeToken() else { return nil }
         if time.count == 4, bytes[time].allSatisfy(SyslogReader.isDigit) {
-            guard let next = ahead.takeToken() else { return false }
+            guard let next = ahead.takeToken() else { return nil }
             time = next
         }
         let clock = Array(bytes[time])
         guard clock.count >= 8, clock[2] == UInt8(ascii: ":"), clock[5] == UInt8(ascii: ":")
-        else { return false }
+        else { return nil }
         self = ahead
-        return true
+        return start..<time.upperBound
     }
 
     /// `2026-11-21T…`.
@@ -224,11 +270,7 @@ private struct SyslogReader {
         byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
     }
 
-    private static let months = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ].map { Array($0.utf8) }
-
     private static func isMonth(_ word: ArraySlice<UInt8>) -> Bool {
-        months.contains { $0.elementsEqual(word) }
+        WrapperTime.months.contains { $0.elementsEqual(word) }
     }
 }

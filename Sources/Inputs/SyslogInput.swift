@@ -18,6 +18,7 @@ public final class SyslogInput: Input {
     private let options: SyslogConfiguration
     private let files: ListenerConfiguration.TLSFiles?
     private let recordByteLimit: Int
+    private let zone: Zone
     private let source: String
     private let clock: any TimeSource
     private let bell: Bell
@@ -43,13 +44,14 @@ public final class SyslogInput: Input {
 
     /// Listens from now on; nothing is read before `next`.
     public init(
-        _ configuration: InputConfiguration, context: InputContext
+        _ configuration: InputConfiguration, zone: Zone = .utc, context: InputContext
     ) throws(InputError) {
         guard let place = configuration.syslog.listener else { bug("a syslog input without place") }
         id = configuration.id
         options = configuration.syslog
         files = place.tls
         recordByteLimit = configuration.recordByteLimit
+        self.zone = zone
         source = context.stream + " " + configuration.id
         clock = context.clock
         do throws(SystemError) {
@@ -167,7 +169,7 @@ public final class SyslogInput: Input {
             input: id, source: source, path: nil, observed: now, bytes: collector.block(),
             records: collector.records,
             positions: [Position(input: id, place: .count(serving.number))])
-        batch.hosts = collector.hosts
+        collector.complete(&batch)
         if serving.lostCount > 0 {
             batch.losses = [
                 InputLoss(path: nil, reason: .datagram, recordCount: serving.lostCount)
@@ -193,7 +195,14 @@ public final class SyslogInput: Input {
         let host = header.host.map { message[$0] } ?? []
         _ = collector.add(
             message[header.message], offset: serving.number + UInt64(collector.records.count),
-            host: host, damage: damage)
+            host: host, time: time(header, message), damage: damage)
+    }
+
+    /// When the sender says that it was logged.
+    private func time(_ header: SyslogHeader, _ message: ArraySlice<UInt8>) -> Timestamp? {
+        guard let time = header.time else { return nil }
+        return WrapperTime.read(
+            message[time].span, 0..<time.count, zone: zone, now: clock.now())
     }
 
     // MARK: Datagrams

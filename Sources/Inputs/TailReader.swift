@@ -11,7 +11,7 @@ struct TailReader: ~Copyable {
     /// What a read came to.
     enum Outcome {
         /// Records, and whether there may be more behind them.
-        case records([UInt8], [Record], mayGoOn: Bool)
+        case records(CutRecords, mayGoOn: Bool)
         /// Bytes were left out, no record was found yet.
         case advanced
         /// No whole record is there.
@@ -79,8 +79,7 @@ struct TailReader: ~Copyable {
             return .waiting
         }
         guard !splitter.records.isEmpty else { return .advanced }
-        splitter.trim(&bytes)
-        return .records(bytes, splitter.records, mayGoOn: mayGoOn)
+        return .records(splitter.take(from: &bytes), mayGoOn: mayGoOn)
     }
 
     /// Moves the position behind the records and says whether more may follow; nil when the block
@@ -90,7 +89,7 @@ struct TailReader: ~Copyable {
     ) -> Bool? {
         let end = splitter.end
         guard end > lead else { return nil }
-        let mayGoOn = block.count == wanted || splitter.records.count == InputLimit.batchRecordLimit
+        let mayGoOn = block.count == wanted || splitter.hasMore
         if mayGoOn { tail.examined = UInt64(base + end) }
         let tailCount = min(base + end, FilePosition.tailByteLimit)
         tail.position.offset = UInt64(base + end)
@@ -98,7 +97,7 @@ struct TailReader: ~Copyable {
         tail.position.tail = digest(block, end - tailCount..<end)
         tail.passed.count += UInt64(end - lead)
         tail.addCheckpoint()
-        if let first = splitter.records.first, tail.position.key == .zero {
+        if let first = splitter.first, tail.position.key == .zero {
             name(tail, block, first)
         }
         return mayGoOn
@@ -123,10 +122,10 @@ struct TailReader: ~Copyable {
         return true
     }
 
-    /// Gives the content its key, from its first record.
-    private func name(_ tail: FileTail, _ block: borrowing [UInt8], _ first: Record) {
-        let count = min(Int(first.count), FileKey.firstRecordByteLimit)
-        let start = Int(first.start)
+    /// Gives the content its key, from its first record; where lines are wrapped, from the first.
+    private func name(_ tail: FileTail, _ block: borrowing [UInt8], _ first: Range<Int>) {
+        let count = min(first.count, FileKey.firstRecordByteLimit)
+        let start = first.lowerBound
         tail.position.firstRecord = digest(block, start..<start + count)
         tail.position.firstRecordByteCount = UInt16(count)
         makeKey(tail)
@@ -245,7 +244,7 @@ struct TailReader: ~Copyable {
         guard offset > limit, bytes.count == count,
             ByteSearch.last(RecordSplitter.lineFeed, in: bytes.span, 0..<count) == nil
         else { return .nothing }
-        return framing.recordStart == nil ? .line : .lineAndContinuation
+        return framing.joinsLines ? .lineAndContinuation : .line
     }
 
     /// Puts a file that is read from its end behind its last whole line.
@@ -266,8 +265,10 @@ struct TailReader: ~Copyable {
         tail.position.offset = UInt64(offset)
         tail.position.tail = hasher.digest(before)
         tail.examined = UInt64(offset)
-        if framing.recordStart != nil { tail.skip = .continuation }
-        if last == nil { tail.skip = framing.recordStart == nil ? .line : .lineAndContinuation }
+        if framing.joinsLines {
+            tail.skip = framing.wrapper == .raw ? .continuation : .lines(.continuations)
+        }
+        if last == nil { tail.skip = framing.joinsLines ? .lineAndContinuation : .line }
     }
 
     /// Names the content by the first record in it; false when there is none.

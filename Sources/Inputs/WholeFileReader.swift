@@ -37,26 +37,17 @@ public struct WholeFileReader: ~Copyable {
         stream = RecordStream(framing: framing)
     }
 
-    /// The first bytes, for recognising what they are; `next` still gives them.
-    public mutating func head() throws(InputError) -> [UInt8] {
-        if stream.unread.isEmpty, !isAtEnd { isAtEnd = try fill() == 0 }
-        return stream.unread
-    }
-
-    /// Cuts the records that follow in another way; right before the first `next`.
-    public mutating func use(_ framing: RecordFraming) {
-        stream.use(framing)
-    }
-
     /// The next records; nil at the end.
     public mutating func next() throws(InputError) -> RecordBatch? {
         while true {
             if !isAtEnd, !stream.holdsMore { isAtEnd = try fill() == 0 }
             let wasMore = stream.holdsMore
             if let cut = stream.cut(at: isAtEnd ? .flushAll : .hold) {
-                return RecordBatch(
+                var batch = RecordBatch(
                     input: WholeFileReader.source, source: WholeFileReader.source, path: path,
                     observed: clock.now(), bytes: cut.bytes, records: cut.records, positions: [])
+                cut.complete(&batch)
+                return batch
             }
             if isAtEnd, !wasMore { return nil }
         }

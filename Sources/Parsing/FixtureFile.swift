@@ -10,6 +10,8 @@ import Platform
 public struct FixtureFile: Sendable, Equatable {
     /// One record and what it gives.
     public struct Block: Sendable, Equatable {
+        /// The line of the file at which the record begins.
+        public var line: Int
         /// Remarks, as written.
         public var remarks: [String]
         /// The record as written, escapes and all.
@@ -37,7 +39,8 @@ public struct FixtureFile: Sendable, Equatable {
             let expected = rest.dropFirst(record.count + 1)
             blocks.append(
                 Block(
-                    remarks: Array(remarks), record: record.joined(separator: "\n"),
+                    line: rest.startIndex + 1, remarks: Array(remarks),
+                    record: record.joined(separator: "\n"),
                     expected: Array(expected)))
         }
     }

@@ -34,8 +34,22 @@ public struct ParseExplanation: Sendable {
         if lower == "message" { return "(\(text.utf8.count) bytes)" }
         let bytes = Array(text.utf8)
         if Scrubber().scrubbed(bytes.span) != nil { return "*** (\(bytes.count) bytes)" }
-        if text.utf8.count > valueByteLimit { return text.prefix(valueByteLimit) + "…" }
-        return text
+        let printable = printable(text)
+        if printable.utf8.count > valueByteLimit { return printable.prefix(valueByteLimit) + "…" }
+        return printable
+    }
+
+    /// The text with control characters spelt out, which a terminal would obey.
+    private static func printable(_ text: String) -> String {
+        var result = ""
+        for scalar in text.unicodeScalars {
+            if scalar.value < 0x20 || (scalar.value >= 0x7F && scalar.value < 0xA0) {
+                result += "\\u{" + String(scalar.value, radix: 16) + "}"
+            } else {
+                result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
     }
 }
 
@@ -51,7 +65,13 @@ extension RecordParser {
             guard number < program.slotNames.count, let text = show(slots[number], events)
             else { continue }
             let name = program.slotNames[number]
-            values.append((name, ParseExplanation.shown(name, text)))
+            let isCredential = program.credentialSlots.contains(Int32(number))
+            values.append(
+                (
+                    name,
+                    isCredential
+                        ? "*** (\(text.utf8.count) bytes)" : ParseExplanation.shown(name, text)
+                ))
         }
         let isIgnored = events.events.isEmpty
         return (
@@ -75,7 +95,21 @@ extension RecordParser {
         case .integer: return String(Int64(bitPattern: slot.payload))
         case .double: return String(Double(bitPattern: slot.payload))
         case .boolean: return slot.payload == 1 ? "true" : "false"
-        case .list: return "a list"
+        case .list:
+            guard slot.range.upperBound <= events.scratch.count else { return "…" }
+            return members(of: slot, events.scratch).joined(separator: " | ")
         }
+    }
+
+    private func members(of list: Slot, _ bytes: [UInt8]) -> [String] {
+        var members: [String] = []
+        var at = list.offset
+        while at + 4 <= list.range.upperBound {
+            let count = RecordParser.length(bytes.span, at)
+            let end = min(at + 4 + count, list.range.upperBound)
+            members.append(String(decoding: bytes[at + 4..<end], as: UTF8.self))
+            at += 4 + count
+        }
+        return members
     }
 }

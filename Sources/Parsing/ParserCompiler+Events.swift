@@ -124,6 +124,11 @@ extension ParserCompiler {
                 }
                 for word in alternative.sources {
                     for source in sources(field, alternative) {
+                        switch source {
+                        case .fingerprint(.session), .fingerprint(.token), .token:
+                            program.credentialSlots.insert(slot(word))
+                        default: break
+                        }
                         compiled.append(
                             .init(
                                 field: field.field, slot: slot(word), conditions: conditions,
@@ -158,7 +163,9 @@ extension ParserCompiler {
         let words = ParserCompiler.words[Int(field.rawValue)]
         if let number = words.firstIndex(of: word) { return number }
         problems.add(
-            at: node, "\(ConfigurationText.quoted(word)) is no word of \(field.path)",
+            at: node,
+            "\(ConfigurationText.quoted(word)) is no word of \(field.path)"
+                + (words.count <= 12 ? ", which has \(words.joined(separator: ", "))" : ""),
             suggestion: ConfigurationText.closest(to: word, among: words))
         return nil
     }

@@ -24,6 +24,7 @@ public struct ParserCompiler {
         program = ParserProgram(
             name: definition.name, vendor: definition.vendor, product: definition.product,
             recordStart: definition.recordStart)
+        program.successesNeed = definition.coverage.successesNeed
     }
 
     /// Compiles; nil when the definition has a mistake, which `problems` then holds.

@@ -15,8 +15,10 @@ extension DefinitionReader {
             guard let path = entry.key.scalar else { return nil }
             guard let field = Field(path: path), DefinitionReader.isAssignable(field) else {
                 let known = Field.allCases.filter(DefinitionReader.isAssignable).map(\.path)
+                let isKnown = Field(path: path) != nil
                 problems.add(
-                    at: entry.key, "is no field that a parser can fill",
+                    at: entry.key,
+                    isKnown ? "is filled by the agent itself" : "is no field of an event",
                     suggestion: ConfigurationText.closest(to: path, among: known))
                 return nil
             }
@@ -57,7 +59,11 @@ extension DefinitionReader {
         assignment.sources = words(reader.node("from"))
         assignment.constant = words(reader.node("is")).map(\.text)
         assignment.map = (reader.node("map")?.entries ?? []).compactMap { entry in
-            guard let word = entry.key.scalar, let value = entry.value.scalar else { return nil }
+            guard let word = entry.key.scalar, let value = entry.value.scalar, !value.isEmpty
+            else {
+                problems.add(at: entry.key, "must be followed by a blank and a word")
+                return nil
+            }
             return (word, value)
         }
         switch reader.string("otherwise") {

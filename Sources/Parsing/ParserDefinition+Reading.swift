@@ -49,6 +49,9 @@ extension ParserDefinition {
             definition.withoutRaw.append(read.conditions(node))
         }
         reader.finish()
+        if definition.recognition.isEmpty {
+            reader.problem("recognise", "must list in lines what the product's lines look like")
+        }
         if definition.formats.isEmpty { reader.problem("formats", "must list a format at least") }
         if definition.events.isEmpty { reader.problem("events", "must list a rule at least") }
         return definition

@@ -12,6 +12,8 @@ public struct ParserProgram: Sendable {
     public let product: String
     /// A regular expression that matches where a record begins; nil when each line is a record.
     public let recordStart: String?
+    /// What makes the product's successes visible; nil where a default installation logs them.
+    public internal(set) var successesNeed: String?
 
     /// The most named values of a declaration.
     static let slotLimit = 512
@@ -19,6 +21,8 @@ public struct ParserProgram: Sendable {
     static let ruleDepthLimit = 8
 
     var slotNames: [String] = []
+    /// The values that become fingerprints, because they are live credentials.
+    var credentialSlots: Set<Int32> = []
     var nullTable = TextTable([])
     /// The longest text of `nullTable`.
     var nullWordByteLimit = 0

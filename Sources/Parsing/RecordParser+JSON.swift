@@ -116,6 +116,11 @@ extension RecordParser {
         _ entry: MemberTable.Entry, _ table: Int
     ) {
         let node = nodes[index]
+        // The first of two counts with all that is in it.
+        if node.isDuplicate, node.kind == .object || node.kind == .array {
+            damage.insert(.duplicateKey)
+            return
+        }
         if node.kind == .object {
             if entry.inside >= 0 { fill(nodes, strings, index, entry.inside, table) }
             if entry.array >= 0 { fillArray(nodes, strings, index, entry.array, table) }
@@ -216,7 +221,11 @@ extension RecordParser {
             scratch.append(littleEndian: UInt32(0))
             scratch.append(decimal: node.integer ?? 0)
             scratch.overwrite(littleEndian: UInt32(scratch.count - place - 4), at: place)
-        case .object, .array, .unsigned, .double, .true, .false, .null: break
+        case .true, .false:
+            let isTrue = node.kind == .true
+            scratch.append(littleEndian: UInt32(isTrue ? 4 : 5))
+            scratch.append(isTrue ? "true" : "false")
+        case .object, .array, .unsigned, .double, .null: break
         }
     }
 

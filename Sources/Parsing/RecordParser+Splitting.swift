@@ -53,6 +53,12 @@ extension RecordParser {
             guard let found else { continue }
             if slots[found].stamp == stamp, slots[found].form != .nothing {
                 damage.insert(.duplicateKey)
+                // A value that its logger put into quotes cannot have made a key of its own.
+                let isQuoted = withText(source, block) { text, place in
+                    text[place.lowerBound + value.lowerBound - 1] == 0x22
+                        || (!value.isEmpty && text[place.lowerBound + value.lowerBound] == 0x22)
+                }
+                if !isQuoted { damage.insert(.suspectedInjection) }
                 continue
             }
             putUnescaped(value, of: source, found, block)

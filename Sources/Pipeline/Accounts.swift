@@ -19,12 +19,20 @@ final class Accounts: Sendable {
         var inFlight = 0
         var truncated = 0
         var bytes = 0
-        var events = 0
-        var unclassified = 0
         var cuts = 0
-        var parser = ""
+        /// What each parser made, by its name.
+        var parsers: [String: ParserSums] = [:]
+        /// Events of all parsers.
+        var events: Int { parsers.values.reduce(0) { $0 + $1.events } }
         /// What was gone before it could be read, by the reason, since the start.
         var losses: [String: LossSums] = [:]
+    }
+
+    /// What one parser made of the records of one input.
+    struct ParserSums: Sendable, Equatable {
+        var events = 0
+        var unclassified = 0
+        var ignored = 0
     }
 
     /// Losses of one kind that were stated.
@@ -89,7 +97,7 @@ final class Accounts: Sendable {
     /// What one commit did, for the sums.
     struct Commit: Sendable {
         /// What became of the records, by input.
-        var tallies: [(input: String, tally: RecordTally)] = []
+        var tallies: [(input: String, parser: String, tally: RecordTally)] = []
         /// What inputs found gone.
         var losses: [(input: String, loss: InputLoss)] = []
         /// How many of the events the agent made of itself.
@@ -107,7 +115,11 @@ final class Accounts: Sendable {
 
     /// Names an input and its parser, so that its sums are shown from the start.
     func open(input: String, parser: String) {
-        state.withLock { $0.inputs[input, default: InputSums()].parser = parser }
+        state.withLock { snapshot in
+            var sums = snapshot.inputs[input] ?? InputSums()
+            if sums.parsers[parser] == nil { sums.parsers[parser] = ParserSums() }
+            snapshot.inputs[input] = sums
+        }
     }
 
     /// Names a sink with the totals that its cursor carries.
@@ -132,8 +144,8 @@ final class Accounts: Sendable {
     /// Takes note of a commit: what the records became.
     func committed(_ commit: Commit, at now: Timestamp) {
         state.withLock { snapshot in
-            for (input, tally) in commit.tallies {
-                snapshot.inputs[input]?.settle(tally)
+            for (input, parser, tally) in commit.tallies {
+                snapshot.inputs[input]?.settle(tally, parser)
                 snapshot.fromRecords += tally.events
             }
             for (input, loss) in commit.losses { snapshot.inputs[input]?.settle(loss) }
@@ -184,11 +196,14 @@ final class Accounts: Sendable {
 }
 
 extension Accounts.InputSums {
-    fileprivate mutating func settle(_ tally: RecordTally) {
+    fileprivate mutating func settle(_ tally: RecordTally, _ parser: String) {
         inFlight -= tally.read
         parsed += tally.parsed
-        events += tally.events
-        unclassified += tally.unclassified
+        var sums = parsers[parser] ?? Accounts.ParserSums()
+        sums.events += tally.events
+        sums.unclassified += tally.unclassified
+        sums.ignored += tally.ignored.values.reduce(0, +)
+        parsers[parser] = sums
         truncated += tally.truncated
         cuts += tally.cuts
         ignored.merge(tally.ignored, uniquingKeysWith: +)

@@ -9,14 +9,14 @@ struct Assembly {
     /// The inputs in the order of the configuration.
     let plans: [InputPlan]
 
-    /// The bytes of a log that `parser: auto` looks at.
-    static let sampleByteLimit = 64 << 10
+    /// The most files of an input that are looked at to say what was recognised.
+    static let sampledFileLimit = 5
+    /// The most records of each.
+    static let sampledRecordLimit = 200
 
-    /// Loads the parsers and binds one to each input; every mistake is reported.
-    ///
-    /// - Parameter bound: what `parser: auto` has recognised before, by the id of the input.
+    /// Loads the parsers and binds them to the inputs; every mistake is reported.
     init(
-        _ configuration: AgentConfiguration, privacy: PrivacyPolicy, bound: [String: String] = [:],
+        _ configuration: AgentConfiguration, privacy: PrivacyPolicy,
         problems: ConfigurationProblems
     ) {
         let folders = ParserLibrary.directories(explicit: configuration.parserFolder)
@@ -24,19 +24,80 @@ struct Assembly {
         let library = ParserLibrary.load(
             directories: folders, only: named.contains("auto") ? nil : named, problems: problems)
         plans = configuration.inputs.compactMap { input in
-            let name =
-                input.parser == "auto"
-                ? bound[input.id] ?? Assembly.recognise(input, library) : input.parser
-            guard let name, let program = library.program(named: name) else {
-                Assembly.report(input, library, folders, problems)
-                _ = Assembly.zone(input, problems)
-                return nil
-            }
-            guard let zone = Assembly.zone(input, problems) else { return nil }
+            let programs = Assembly.programs(input, library, folders, problems)
+            guard let zone = Assembly.zone(input, problems), !programs.isEmpty else { return nil }
             let context = ParseContext(
                 timezone: zone, labels: input.labels, tenant: input.tenant, privacy: privacy)
-            return InputPlan(id: input.id, program: program, context: context)
+            var plan = InputPlan(id: input.id, programs: programs, context: context)
+            plan.isAutomatic = input.parser == "auto"
+            plan.framing = Assembly.framing(input, plan, zone)
+            if plan.isAutomatic { plan.notices = Assembly.notices(input, plan, library) }
+            return plan
         }
+    }
+
+    /// What parses the records of an input; none, with a problem, when that is not at hand.
+    private static func programs(
+        _ input: InputConfiguration, _ library: ParserLibrary, _ folders: [String],
+        _ problems: ConfigurationProblems
+    ) -> [ParserProgram] {
+        let programs: [ParserProgram]
+        if input.parser == "auto" {
+            programs = library.programsBySpecificity
+        } else if input.columns.isEmpty {
+            programs = library.program(named: input.parser).map { [$0] } ?? []
+        } else {
+            programs =
+                library.program(named: input.parser, columns: input.columns).map { [$0] } ?? []
+            if programs.isEmpty, library.program(named: input.parser) != nil {
+                problems.add(
+                    at: input.node["parser_options"] ?? input.node,
+                    "the parser \(input.parser) knows the columns of its log by itself; leave "
+                        + "them out")
+                return []
+            }
+        }
+        if programs.isEmpty { report(input, library, folders, problems) }
+        return programs
+    }
+
+    /// How the lines of an input become records.
+    private static func framing(
+        _ input: InputConfiguration, _ plan: InputPlan, _ zone: Zone
+    ) -> RecordFraming {
+        var framing = RecordFraming(
+            wrapper: input.framing, recordByteLimit: input.recordByteLimit)
+        framing.zone = zone
+        if plan.isAutomatic {
+            framing.products = ProductLines.of(plan.programs)
+        } else {
+            framing.recordStart = plan.programs.first?.recordStart.flatMap {
+                try? RegularExpression($0)
+            }
+        }
+        return framing
+    }
+
+    /// What the beginnings of the logs at hand were recognised as.
+    private static func notices(
+        _ input: InputConfiguration, _ plan: InputPlan, _ library: ParserLibrary
+    ) -> [String] {
+        var notices: [String] = []
+        let paths = input.paths.lazy.flatMap { FileSystem.matches($0) }
+        for path in paths.prefix(sampledFileLimit) {
+            guard (try? FileSystem.status(path))?.kind == .regular,
+                var reader = try? WholeFileReader(path, framing: plan.framing),
+                let batch = try? reader.next()
+            else { continue }
+            let sample = batch.records.indices.prefix(sampledRecordLimit).map {
+                Array(batch.bytes[batch.body(of: $0)])
+            }
+            guard let best = library.recognise(sample: sample).first else { continue }
+            let share = Int((best.confidence * 100).rounded())
+            notices.append(
+                "\(path): parser \(best.name), which knows \(share) % of \(sample.count) lines")
+        }
+        return notices
     }
 
     private static func report(
@@ -51,16 +112,12 @@ struct Assembly {
                     + "set agent.parsers_dir")
             return
         }
+        // The mistakes of the parsers themselves were said before.
+        guard input.parser != "auto" else { return }
         let known = library.names.joined(separator: ", ")
-        if input.parser == "auto" {
-            problems.add(
-                at: place,
-                "cannot be recognised from what is in the log now; name one of \(known)")
-        } else {
-            problems.add(
-                at: place, "there is no parser \"\(input.parser)\"; there are \(known)",
-                suggestion: ConfigurationText.closest(to: input.parser, among: library.names))
-        }
+        problems.add(
+            at: place, "there is no parser \"\(input.parser)\"; there are \(known)",
+            suggestion: ConfigurationText.closest(to: input.parser, among: library.names))
     }
 
     /// The zone of times without one: the configured one, else that of the host.
@@ -75,20 +132,15 @@ struct Assembly {
             return nil
         }
     }
+}
 
-    private static func recognise(
-        _ input: InputConfiguration, _ library: ParserLibrary
-    ) -> String? {
-        for pattern in input.paths {
-            for path in FileSystem.matches(pattern) {
-                var bytes: [UInt8] = []
-                guard let file = try? File(path, .read, .nonBlocking),
-                    (try? file.append(to: &bytes, count: sampleByteLimit, at: 0)) != nil
-                else { continue }
-                let lines = bytes.split(separator: UInt8(ascii: "\n")).map { Array($0) }
-                if let best = library.recognise(sample: lines).first { return best.name }
-            }
+extension ProductLines {
+    /// How the lines of these products are told apart.
+    static func of(_ programs: [ParserProgram]) -> [ProductLines] {
+        programs.map { program in
+            ProductLines(
+                recognition: program.lines,
+                recordStart: program.recordStart.flatMap { try? RegularExpression($0) })
         }
-        return nil
     }
 }

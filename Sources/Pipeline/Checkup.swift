@@ -23,6 +23,11 @@ public struct Checkup {
         return findings
     }
 
+    /// What lets the agent work and its trail have holes: sentences with a place and a way out.
+    public func warnings() -> [String] {
+        BlindSpots(configuration).warnings()
+    }
+
     /// Looks for the parser and the time zone of each input and reports what is not there.
     public func findParsers(_ problems: ConfigurationProblems) {
         let privacy = PrivacyPolicy(

@@ -26,7 +26,9 @@ struct ConfigurationChange: Sendable, Equatable {
     private(set) var opensStream = false
 
     /// Keys of an input that the parse workers obey: the input itself need not be opened again.
-    static let parsingKeys: Set<String> = ["parser", "timezone", "labels", "tenant"]
+    static let parsingKeys: Set<String> = [
+        "parser", "parser_options", "timezone", "labels", "tenant",
+    ]
     /// Keys of a sink that say how it is reached, not what goes where.
     static let deliveryKeys: Set<String> = [
         "auth", "tls", "compression", "batch", "in_flight", "retry", "dead_letter",
@@ -69,7 +71,7 @@ struct ConfigurationChange: Sendable, Equatable {
             }
             let isSame = ConfigurationNode.areSame(
                 former.node, input.node, ignoring: ConfigurationChange.parsingKeys)
-            let isCutAlike = old.recordStart(of: input.id) == new.recordStart(of: input.id)
+            let isCutAlike = old.recordStarts(of: input.id) == new.recordStarts(of: input.id)
             if !isSame || !isCutAlike { reopenedInputs.append(input.id) }
         }
         let after = Set(new.configuration.inputs.map(\.id))

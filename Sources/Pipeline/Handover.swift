@@ -36,7 +36,7 @@ final class Handover: Sendable {
     }
 
     private enum Ready {
-        case batch(EncodedBatch)
+        case batches([EncodedBatch])
         case change(StreamTerms)
     }
 
@@ -145,9 +145,14 @@ final class Handover: Sendable {
 
     /// Hands a parsed batch to the sealer.
     func deliver(_ batch: EncodedBatch, ticket: UInt64) {
+        deliver([batch], ticket: ticket)
+    }
+
+    /// Hands a batch to the sealer that was parsed in several parts, of which the last says so.
+    func deliver(_ batches: [EncodedBatch], ticket: UInt64) {
         state.update { state in
-            state.readyBytes += batch.bodies.count
-            state.ready[ticket] = .batch(batch)
+            for batch in batches { state.readyBytes += batch.bodies.count }
+            state.ready[ticket] = .batches(batches)
         }
     }
 
@@ -175,10 +180,12 @@ final class Handover: Sendable {
         while bytes < byteLimit, let next = state.ready.removeValue(forKey: state.nextToSeal) {
             state.nextToSeal += 1
             switch next {
-            case .batch(let batch):
-                state.readyBytes -= batch.bodies.count
-                bytes += batch.bodies.count
-                taken.batches.append(batch)
+            case .batches(let batches):
+                for batch in batches {
+                    state.readyBytes -= batch.bodies.count
+                    bytes += batch.bodies.count
+                }
+                taken.batches += batches
             case .change(let terms):
                 taken.terms = terms
                 return taken
@@ -190,7 +197,7 @@ final class Handover: Sendable {
     /// Gives back the tickets of batches that are committed.
     func settle(_ batches: [EncodedBatch]) {
         state.update { state in
-            for batch in batches {
+            for batch in batches where batch.isLast {
                 state.unsettledBytes -= state.sizes.removeFirst() ?? 0
                 state.unsettled[batch.input, default: 0] -= 1
             }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
+import Inputs
 import Parsing
 import Platform
 import Sealing
@@ -7,12 +8,29 @@ import Sealing
 /// How the records of one input become events.
 struct InputPlan: Sendable {
     let id: String
-    let program: ParserProgram
+    /// What parses them; several where each record is of the product that knows it.
+    let programs: [ParserProgram]
+    /// Whether the product is found out from the records.
+    var isAutomatic = false
     let context: ParseContext
+    /// How lines are cut into records.
+    var framing = RecordFraming()
+    /// What was recognised in the logs at hand, in sentences for the operator.
+    var notices: [String] = []
     /// True when a filter asks for the tenants of events.
     var needsTenants = false
     /// Which reading of the configuration it stems from.
     var generation: UInt64 = 0
+
+    /// What the input's parser is called.
+    var parser: String { isAutomatic ? Unrecognised.parser : programs.first?.name ?? "" }
+
+    /// What decides where records begin, to compare it with that of another plan.
+    var recordStarts: [String?] {
+        programs.map { program in
+            isAutomatic ? "\(program.name) \(program.recordStart ?? "")" : program.recordStart
+        }
+    }
 }
 
 /// Parses, encodes and hashes batches of any input, on a thread of its own.
@@ -25,14 +43,50 @@ struct ParseWorker: ~Copyable {
     private var tenantEncoder: BodyEncoder?
     private let agentName: String
 
-    /// The parser of one input; a class because arrays cannot hold what cannot be copied.
-    private final class Lane {
+    /// The parser of one product; a class because arrays cannot hold what cannot be copied.
+    private final class ProductParser {
         var parser: RecordParser
+
+        init(_ program: ParserProgram, _ context: ParseContext) {
+            parser = RecordParser(program: program, context: context)
+        }
+    }
+
+    /// The parsers of one input.
+    private final class Lane {
         let generation: UInt64
+        private let plan: InputPlan
+        private var sorter: ProductSorter
+        private var parsers: [ProductParser?]
 
         init(_ plan: InputPlan) {
-            parser = RecordParser(program: plan.program, context: plan.context)
             generation = plan.generation
+            self.plan = plan
+            sorter = ProductSorter(programs: plan.programs)
+            parsers = Array(repeating: nil, count: plan.programs.count)
+        }
+
+        /// The parts of a batch that one parser each made, in order.
+        func parse(_ batch: RecordBatch, _ take: (EventBatch, _ isLast: Bool) -> Void) {
+            guard plan.isAutomatic else { return take(parse(batch, 0), true) }
+            let runs = sorter.runs(of: batch)
+            for (index, run) in runs.enumerated() {
+                let isLast = index + 1 == runs.count
+                let isWhole = runs.count == 1
+                let part = isWhole ? batch : batch.part(run.records, isLast: isLast)
+                guard let program = run.program else {
+                    take(Unrecognised.ignore(part), isLast)
+                    continue
+                }
+                take(parse(part, program), isLast)
+            }
+        }
+
+        private func parse(_ batch: RecordBatch, _ program: Int) -> EventBatch {
+            if let parser = parsers[program] { return parser.parser.parse(batch) }
+            let made = ProductParser(plan.programs[program], plan.context)
+            parsers[program] = made
+            return made.parser.parse(batch)
         }
     }
 
@@ -47,11 +101,20 @@ struct ParseWorker: ~Copyable {
     mutating func run() {
         while let work = handover.pop() {
             pulse.beat(.working, on: work.plan.id)
-            let events = lane(for: work.plan).parser.parse(work.batch)
-            handover.deliver(encode(events, work.plan), ticket: work.ticket)
+            handover.deliver(encode(work), ticket: work.ticket)
             pulse.beat(.waiting)
         }
         pulse.beat(.waiting)
+    }
+
+    private mutating func encode(_ work: Handover.Work) -> [EncodedBatch] {
+        var encoded: [EncodedBatch] = []
+        lane(for: work.plan).parse(work.batch) { events, isLast in
+            var batch = encode(events, work.plan)
+            batch.isLast = isLast
+            encoded.append(batch)
+        }
+        return encoded
     }
 
     private mutating func encode(_ events: consuming EventBatch, _ plan: InputPlan) -> EncodedBatch

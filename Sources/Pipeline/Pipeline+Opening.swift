@@ -35,16 +35,15 @@ extension Pipeline {
         guard let plan = setup.plans.first(where: { $0.id == input.id }) else {
             bug("\(input.id) has no plan")
         }
-        accounts.open(input: input.id, parser: plan.program.name)
-        var framing = RecordFraming(recordByteLimit: input.recordByteLimit)
-        if let start = plan.program.recordStart {
-            framing.recordStart = try? RegularExpression(start)
+        accounts.open(input: input.id, parser: plan.parser)
+        for notice in plan.notices {
+            log.info("Recognised a log.", ["input": input.id, "log": notice])
         }
         let context = InputContext(
             stream: StreamName.make(name: setup.keys.signing.name, epoch: firstEpoch),
             positions: positions.filter { $0.input == input.id })
         do throws(InputError) {
-            let made = try InputCatalog.make(input, framing: framing, context: context)
+            let made = try InputCatalog.make(input, framing: plan.framing, context: context)
             return ReaderLoop(
                 made, input, handover: handover, accounts: accounts, positions: self.positions,
                 log: log)

@@ -87,7 +87,7 @@ extension Pipeline {
         _ configuration: AgentConfiguration, _ crew: Crew
     ) throws(PipelineError) -> Replacement {
         let generation = (crew.setup.plans.first?.generation ?? 0) + 1
-        let setup = try Setup(configuration, generation: generation, former: crew.setup)
+        let setup = try Setup(configuration, generation: generation)
         var replacement = Replacement(
             setup: setup, change: ConfigurationChange(from: crew.setup, to: setup))
         for sink in configuration.sinks {
@@ -159,7 +159,7 @@ extension Pipeline {
         let configuration = replacement.setup.configuration
         crew.setup = replacement.setup
         for plan in replacement.setup.plans {
-            accounts.open(input: plan.id, parser: plan.program.name)
+            accounts.open(input: plan.id, parser: plan.parser)
         }
         closeSinks(change.closedSinks)
         // Before the stream that names them is opened, or its first events would not count.

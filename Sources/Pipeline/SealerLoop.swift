@@ -154,7 +154,7 @@ struct SealerLoop: ~Copyable {
         }
         accounts.committed(
             Accounts.Commit(
-                tallies: batches.map { ($0.input, $0.tally) }, losses: found,
+                tallies: batches.map { ($0.input, $0.parser, $0.tally) }, losses: found,
                 agentEvents: found.count, eventCount: sealed.events.count,
                 nextSequence: keeper.nextSequence), at: clock.now())
         positions.committed(sealed.positions)

@@ -23,19 +23,13 @@ struct Setup: Sendable {
     ///
     /// - Parameters:
     ///   - generation: a number that no earlier setup had.
-    ///   - former: the setup that runs; its choice of a parser stands where the log of an input
-    ///     with `parser: auto` says nothing at the moment.
     init(
-        _ configuration: AgentConfiguration, generation: UInt64 = 0, former: Setup? = nil
+        _ configuration: AgentConfiguration, generation: UInt64 = 0
     ) throws(PipelineError) {
         self.configuration = configuration
         keys = try KeyStore(configuration)
         let problems = ConfigurationProblems()
-        var bound: [String: String] = [:]
-        for plan in former?.plans ?? [] { bound[plan.id] = plan.program.name }
-        var plans = Assembly(
-            configuration, privacy: keys.privacy, bound: bound, problems: problems
-        ).plans
+        var plans = Assembly(configuration, privacy: keys.privacy, problems: problems).plans
         guard problems.isEmpty else {
             let sentences = problems.list.map(\.description).joined(separator: "\n")
             throw .stage(sentences, exit: PipelineError.configurationExit)
@@ -71,9 +65,9 @@ struct Setup: Sendable {
     /// True when the configuration names this input.
     func names(input: String) -> Bool { configuration.inputs.contains { $0.id == input } }
 
-    /// What begins a record of this input, where its parser joins lines.
-    func recordStart(of input: String) -> String? {
-        plans.first { $0.id == input }?.program.recordStart
+    /// What begins a record of this input, where its parsers join lines.
+    func recordStarts(of input: String) -> [String?] {
+        plans.first { $0.id == input }?.recordStarts ?? []
     }
 
     /// What streams are signed with and who gets their events.

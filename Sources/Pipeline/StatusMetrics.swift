@@ -34,14 +34,17 @@ struct StatusMetrics {
     }
 
     private func perParser(
-        _ name: String, _ help: String, _ value: (Accounts.InputSums) -> Int
+        _ name: String, _ help: String, _ value: (Accounts.ParserSums) -> Int
     ) -> MetricFamily {
-        MetricFamily(
-            name, help: help, kind: .counter,
-            samples: sums.map { entry in
-                MetricSample(
-                    [("input", entry.id), ("parser", entry.sums.parser)], value(entry.sums))
-            })
+        MetricFamily(name, help: help, kind: .counter, samples: perParser(value))
+    }
+
+    private func perParser(_ value: (Accounts.ParserSums) -> Int) -> [MetricSample] {
+        sums.flatMap { entry in
+            entry.sums.parsers.sorted { $0.key < $1.key }.map { parser, sums in
+                MetricSample([("input", entry.id), ("parser", parser)], value(sums))
+            }
+        }
     }
 
     private func perReason(
@@ -84,7 +87,7 @@ struct StatusMetrics {
                 $0.unclassified
             },
             perParser("records_ignored_total", "Records that are no audit line.") {
-                $0.ignored.values.reduce(0, +)
+                $0.ignored
             },
             perReason("records_ignored_by_reason_total", "Records ignored, by reason.") {
                 $0.ignored
@@ -112,10 +115,7 @@ struct StatusMetrics {
 
     /// All events that were sealed; the agent's own count as an input of their own.
     private var sealedFamily: MetricFamily {
-        var samples = sums.map { entry in
-            MetricSample(
-                [("input", entry.id), ("parser", entry.sums.parser)], entry.sums.events)
-        }
+        var samples = perParser(\.events)
         samples.append(
             MetricSample([("input", "agent"), ("parser", "agent")], accounts.agentEvents))
         return MetricFamily(

@@ -23,8 +23,12 @@ enum CheckCommand {
             talk("\(path): \(list.count) mistake\(list.count == 1 ? "" : "s")")
             return ExitCode.configuration
         }
-        let findings = Checkup(configuration).findings(offline: options.has("offline"))
+        let checkup = Checkup(configuration)
+        let findings = checkup.findings(offline: options.has("offline"))
         for finding in findings { emit("\(path): \(finding)\n") }
+        if !options.has("offline") {
+            for warning in checkup.warnings() { emit("\(path): warning: \(warning)\n") }
+        }
         guard findings.isEmpty else { return ExitCode.configuration }
         talk("\(path): good")
         return ExitCode.ok

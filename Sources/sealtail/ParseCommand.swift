@@ -9,11 +9,9 @@ import Sinks
 /// Turns logs into events without an agent: one JSON object a line on standard output.
 enum ParseCommand {
     private static let usage = """
-        usage: sealtail parse [--parser NAME|auto] [--format canonical|ecs] [--explain]
-                              [--timezone ZONE] [--parsers DIR] FILE…|-
+        usage: sealtail parse [--parser NAME|auto] [--framing KIND] [--format canonical|ecs]
+                              [--timezone ZONE] [--parsers DIR] [--explain] FILE…|-
         """
-    /// The bytes at the beginning of a file by which a parser is recognised.
-    private static let sampleByteCount = 256 << 10
     /// Events get ids of this agent; the ids of a real agent's events are others.
     static let agentName = "parse"
 
@@ -21,7 +19,7 @@ enum ParseCommand {
         do {
             let options = try Options(
                 arguments, flags: ["explain"],
-                values: ["parser", "format", "timezone", "parsers"])
+                values: ["parser", "framing", "format", "timezone", "parsers"])
             guard !options.positional.isEmpty else { throw UsageError("no file is named") }
             let format = options.value("format") ?? "canonical"
             guard format == "canonical" || format == "ecs" else {
@@ -32,7 +30,8 @@ enum ParseCommand {
                 return ExitCode.configuration
             }
             var run = ParseRun(
-                library: library, parser: options.value("parser") ?? "auto", zone: zone,
+                library: library, parser: options.value("parser") ?? "auto",
+                framing: try framing(options.value("framing")), zone: zone,
                 isECS: format == "ecs", explains: options.has("explain"))
             for path in options.positional {
                 let code = try run.parse(path)
@@ -53,13 +52,17 @@ enum ParseCommand {
     }
 
     /// The parsers at hand; nil, with every mistake on standard error, when one is wrong.
-    static func loadLibrary(_ folder: String?) -> ParserLibrary? {
+    ///
+    /// - Parameter only: reads these alone; nil reads all.
+    static func loadLibrary(_ folder: String?, only: Set<String>? = nil) -> ParserLibrary? {
         let problems = ConfigurationProblems()
         let library = ParserLibrary.load(
-            directories: ParserLibrary.directories(explicit: folder), problems: problems)
+            directories: ParserLibrary.directories(explicit: folder), only: only,
+            problems: problems)
         for problem in problems.list { talk("\(problem)") }
         if library.names.isEmpty {
-            talk("sealtail: no parsers found; name their folder with --parsers DIR")
+            let place = folder.map { " in \($0)" } ?? ""
+            talk("sealtail: there are no parsers\(place); name a folder of them with --parsers")
         }
         return problems.isEmpty && !library.names.isEmpty ? library : nil
     }
@@ -70,8 +73,13 @@ enum ParseCommand {
         return ParseContext(timezone: zone, privacy: PrivacyPolicy(key: Secret(key)))
     }
 
-    static func sample(_ bytes: [UInt8]) -> [[UInt8]] {
-        bytes.prefix(sampleByteCount).split(separator: 0x0A).map(Array.init)
+    private static func framing(
+        _ word: String?
+    ) throws(UsageError) -> InputConfiguration.Framing {
+        guard let word else { return .auto }
+        if let framing = InputConfiguration.Framing(rawValue: word) { return framing }
+        let known = InputConfiguration.Framing.allCases.map(\.rawValue).joined(separator: ", ")
+        throw UsageError("--framing must be one of \(known), is \(word)")
     }
 }
 
@@ -79,6 +87,7 @@ enum ParseCommand {
 private struct ParseRun: ~Copyable {
     let library: ParserLibrary
     let parser: String
+    let framing: InputConfiguration.Framing
     let zone: Zone
     let isECS: Bool
     let explains: Bool
@@ -87,9 +96,13 @@ private struct ParseRun: ~Copyable {
     private var tally = RecordTally()
     private var failedCount = 0
 
-    init(library: ParserLibrary, parser: String, zone: Zone, isECS: Bool, explains: Bool) {
+    init(
+        library: ParserLibrary, parser: String, framing: InputConfiguration.Framing, zone: Zone,
+        isECS: Bool, explains: Bool
+    ) {
         self.library = library
         self.parser = parser
+        self.framing = framing
         self.zone = zone
         self.isECS = isECS
         self.explains = explains
@@ -97,43 +110,76 @@ private struct ParseRun: ~Copyable {
 
     /// Parses a file to its end.
     mutating func parse(_ path: String) throws -> Int32 {
-        var reader = try WholeFileReader(path)
-        let head = try reader.head()
-        guard let program = choose(path, head) else { return ExitCode.badData }
-        if let start = program.recordStart {
-            reader.use(RecordFraming(recordStart: try RegularExpression(start)))
+        guard parser == "auto" else {
+            guard let program = library.program(named: parser) else {
+                let known = library.names.joined(separator: ", ")
+                talk("sealtail parse: there is no parser \(parser); there are \(known)")
+                return ExitCode.badData
+            }
+            var reader = try WholeFileReader(path, framing: try framing(for: program))
+            var parser = makeParser(program)
+            while let batch = try reader.next() { take(batch, &parser) }
+            return ExitCode.ok
         }
-        var parser = RecordParser(program: program, context: ParseCommand.publicContext(zone))
-        while let batch = try reader.next() { take(batch, &parser) }
-        return ExitCode.ok
+        return try recognise(path)
     }
 
-    private func choose(_ path: String, _ head: [UInt8]) -> ParserProgram? {
-        guard parser == "auto" else {
-            if let program = library.program(named: parser) { return program }
-            let known = library.names.joined(separator: ", ")
-            talk("sealtail parse: there is no parser \(parser); there are \(known)")
-            return nil
+    /// Parses a file whose products are found out record by record.
+    private mutating func recognise(_ path: String) throws -> Int32 {
+        let programs = library.programsBySpecificity
+        var framing = RecordFraming(wrapper: framing)
+        framing.zone = zone
+        framing.products = try programs.map { program in
+            ProductLines(
+                recognition: program.lines,
+                recordStart: try program.recordStart.map(RegularExpression.init))
         }
-        let sample = ParseCommand.sample(head)
-        guard let best = library.recognise(sample: sample).first,
-            let program = library.program(named: best.name)
-        else {
-            talk("sealtail parse: \(path): no parser knows these lines; name one with --parser")
-            return nil
+        var reader = try WholeFileReader(path, framing: framing)
+        var sorter = ProductSorter(programs: programs)
+        var parsers: [Int: FileParser] = [:]
+        var recordCount = 0
+        while let batch = try reader.next() {
+            recordCount += batch.records.count
+            let runs = sorter.runs(of: batch)
+            for (index, run) in runs.enumerated() {
+                let part = batch.part(run.records, isLast: index + 1 == runs.count)
+                guard let program = run.program else {
+                    write(Unrecognised.ignore(part))
+                    continue
+                }
+                let parser = parsers[program] ?? FileParser(makeParser(programs[program]))
+                parsers[program] = parser
+                parser.knownCount += run.knownCount
+                take(part, &parser.parser)
+            }
         }
-        let share = Int((best.confidence * 100).rounded())
-        talk("\(path): parser \(best.name), which knows \(share) % of \(sample.count) lines")
-        return program
+        for (program, parser) in parsers.sorted(by: { $0.value.knownCount > $1.value.knownCount }) {
+            let share = Int((Double(parser.knownCount) / Double(recordCount) * 100).rounded())
+            talk(
+                "\(path): parser \(programs[program].name), which knows \(share) % of "
+                    + "\(recordCount) lines")
+        }
+        guard parsers.isEmpty, recordCount > 0 else { return ExitCode.ok }
+        talk("sealtail parse: \(path): no parser knows these lines; name one with --parser")
+        return ExitCode.badData
+    }
+
+    private func makeParser(_ program: ParserProgram) -> RecordParser {
+        RecordParser(program: program, context: ParseCommand.publicContext(zone))
+    }
+
+    private func framing(for program: ParserProgram) throws -> RecordFraming {
+        var framing = RecordFraming(wrapper: framing)
+        framing.zone = zone
+        framing.recordStart = try program.recordStart.map(RegularExpression.init)
+        return framing
     }
 
     private mutating func take(_ batch: RecordBatch, _ parser: inout RecordParser) {
         guard explains else { return write(parser.parse(batch)) }
-        for record in batch.records {
-            var one = batch
-            one.records = [record]
-            let (events, explanation) = parser.explain(one)
-            explain(record, explanation)
+        for index in batch.records.indices {
+            let (events, explanation) = parser.explain(batch.part(index..<index + 1, isLast: true))
+            explain(batch.records[index], explanation)
             write(events)
         }
     }
@@ -186,5 +232,17 @@ private struct ParseRun: ~Copyable {
                 talk("  ignored, \(reason): \(count)")
             }
         }
+    }
+}
+
+/// The parser of one product of a file; a class because dictionaries cannot hold what cannot be
+/// copied.
+private final class FileParser {
+    var parser: RecordParser
+    /// How many records the product has recognised.
+    var knownCount = 0
+
+    init(_ parser: consuming RecordParser) {
+        self.parser = parser
     }
 }

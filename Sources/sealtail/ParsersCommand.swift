@@ -16,9 +16,11 @@ enum ParsersCommand {
             let options = try Options(
                 arguments, flags: ["update", "markdown"], values: ["parsers", "fixtures"])
             let words = options.positional
-            guard let library = ParseCommand.loadLibrary(options.value("parsers")) else {
-                return ExitCode.configuration
-            }
+            // A mistake in one parser is no reason not to work on another.
+            let wanted = words.count == 2 ? Set([words[1]]) : nil
+            guard
+                let library = ParseCommand.loadLibrary(options.value("parsers"), only: wanted)
+            else { return ExitCode.configuration }
             switch words.first {
             case "list" where words.count == 1:
                 let page = CoveragePage(library)
@@ -70,11 +72,15 @@ enum ParsersCommand {
         var failedCount = 0
         var blockCount = 0
         for name in names {
-            guard let program = library.program(named: name),
-                let path = fixturePath(of: name, library, fixtures)
+            guard let path = fixturePath(of: name, library, fixtures),
+                let program = library.program(named: name)
             else { return ExitCode.noInput }
             let bytes = try FileSystem.read(path, byteLimit: FixtureFile.byteLimit)
             var file = FixtureFile(String(decoding: bytes, as: UTF8.self))
+            if file.blocks.isEmpty {
+                talk("\(path): has no record; write one, a line ---, and run with --update")
+                failedCount += 1
+            }
             var runner = FixtureRunner(program)
             for index in file.blocks.indices {
                 let found = runner.run(file.blocks[index])
@@ -94,7 +100,7 @@ enum ParsersCommand {
     }
 
     private static func complain(_ path: String, _ block: FixtureFile.Block, _ found: [String]) {
-        talk("\(path):\n  record:   \(block.record)")
+        talk("\(path):\(block.line):\n  record:   \(block.record)")
         for line in block.expected { talk("  expected: \(line)") }
         for line in found { talk("  found:    \(line)") }
     }
@@ -111,7 +117,7 @@ enum ParsersCommand {
         let root = FileSystem.folder(of: FileSystem.folder(of: file))
         let folder = fixtures ?? root + "/Tests/Fixtures/parsers"
         guard FileSystem.exists(folder) else {
-            talk("\(name): no folder of fixtures; name it with --fixtures DIR")
+            talk("\(name): there is no folder \(folder); name that of the fixtures with --fixtures")
             return nil
         }
         return folder + "/" + name + ".fixture"
@@ -127,8 +133,8 @@ enum ParsersCommand {
             "parser format: records, µs a record and an event, µs and patterns of the worst "
                 + "hostile one\n")
         for name in names {
-            guard let program = library.program(named: name),
-                let path = fixturePath(of: name, library, fixtures)
+            guard let path = fixturePath(of: name, library, fixtures),
+                let program = library.program(named: name)
             else { return ExitCode.noInput }
             let bytes = try FileSystem.read(path, byteLimit: FixtureFile.byteLimit)
             let file = FixtureFile(String(decoding: bytes, as: UTF8.self))

@@ -132,3 +132,25 @@ def test_the_shipped_configuration_is_good_but_for_this_machine(tmp_path):
     report = done.stdout + done.stderr
     assert all("/etc/sealtail/es.key" in sentence for sentence in sum(mistakes.values(), [])), report
     assert done.returncode in ((78,) if mistakes else (0,)), report
+
+
+def test_a_log_without_successes_is_a_warning_with_the_setting(tmp_path):
+    log = tmp_path / "keycloak.log"
+    log.write_text(
+        '2026-11-20 08:00:00,001 WARN  [org.keycloak.events] (executor-thread-1) '
+        'type="LOGIN_ERROR", realmId="r1", clientId="web", userId="null", '
+        'ipAddress="192.0.2.1", error="user_not_found", username="mina"\n')
+    config = tmp_path / "agent.yaml"
+    config.write_text(yaml({
+        "agent": {"name": "idp1.example.com", "state_dir": str(tmp_path / "state"),
+                  "parsers_dir": str(PARSERS)},
+        "inputs": [file_input(log, parser="auto")],
+        "sinks": [file_sink(tmp_path / "out.ndjson")]}) + "\n")
+    done = run("check", "--config", config, check=0)
+    assert "warning: inputs." in done.stdout and "1 refusal and no success" in done.stdout
+    assert "org.keycloak.events at DEBUG" in done.stdout
+    with log.open("a") as file:
+        file.write(
+            '2026-11-20 08:00:01,001 DEBUG [org.keycloak.events] (executor-thread-1) '
+            'type="LOGIN", realmId="r1", clientId="web", userId="u1", ipAddress="192.0.2.1"\n')
+    assert "warning" not in run("check", "--config", config, check=0).stdout

@@ -111,8 +111,7 @@ struct InputConfigurationTests {
             "inputs[0].paths: has no meaning for type stdin"
         ),
         (
-            ["id": "a", "type": "stdin", "framing": "cri"],
-            "framing: cri is not available in this version"
+            ["id": "a", "type": "stdin", "framing": "dcoker"], "did you mean \"docker\"?"
         ),
         (
             ["id": "a", "type": "stdin", "max_record_bytes": "5"],

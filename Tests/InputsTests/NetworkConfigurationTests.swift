@@ -134,13 +134,13 @@ struct NetworkConfigurationTests {
         #expect(problems.allSatisfy { $0.hasPrefix("agent.yaml:1:") })
     }
 
-    @Test func aParserMustBeNamed() throws {
+    @Test func everyKindOfInputRecognisesItsParser() throws {
         let problems = ConfigurationProblems()
         let node = ConfigurationLoader.parse(
             Array("inputs: [{id: a, type: journal}]".utf8), file: "agent.yaml", problems: problems)
         var reader = ConfigurationReader(try #require(node), problems)
-        _ = InputConfiguration.list(reading: &reader)
-        #expect(problems.list.contains { $0.description.contains("parser: must be named") })
+        #expect(InputConfiguration.list(reading: &reader).first?.parser == "auto")
+        #expect(problems.isEmpty)
     }
 
     @Test func twoInputsCannotShareAPort() throws {

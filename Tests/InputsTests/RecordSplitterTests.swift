@@ -185,6 +185,75 @@ struct RecordSplitterTests {
         #expect(result.cuts == [false, true])
     }
 
+    // MARK: Printed JSON
+
+    @Test func printedJSONIsOneRecordWithAndWithoutAStart() throws {
+        let text = "one\n{\n  \"a\": \"}{\",\n  \"b\": [\n    1\n  ]\n}\n{\"c\":1}\ntwo\n"
+        let printed = "{\n  \"a\": \"}{\",\n  \"b\": [\n    1\n  ]\n}"
+        #expect(split(text).texts == ["one", printed, "{\"c\":1}", "two"])
+        let framing = RecordFraming(recordStart: try RegularExpression("^(?:\\w|\\{)"))
+        #expect(split(text, framing).texts == ["one", printed, "{\"c\":1}"])
+    }
+
+    @Test func aListOfObjectsIsOneRecord() {
+        let text = "[\n  {\n    \"a\": 1\n  },\n  {}\n]\n[{\n \"b\": 2\n}]\n"
+        #expect(split(text).texts.count == 2)
+        #expect(split(text).offsets == [0, UInt64(text.utf8.count - 14)])
+    }
+
+    @Test func aLineThatCannotBelongToPrintedJSONEndsIt() {
+        let bytes = Array("{\n  \"a\": 1,\nother\n".utf8)
+        var splitter = RecordSplitter(RecordFraming())
+        var skip = RecordSplitter.Skip.nothing
+        splitter.split(bytes.span, from: 0, origin: 0, skip: &skip, at: .hold)
+        #expect(splitter.records.map(\.damage) == [.truncated, []])
+    }
+
+    @Test func linesThatOnlyLookLikePrintedJSONStayAlone() {
+        let text = "[2026-11-20] start {\n  x\n{a} {\n}\n"
+        #expect(split(text).texts == ["[2026-11-20] start {", "  x", "{a} {", "}"])
+    }
+
+    @Test func printedJSONWaitsForItsEndAndIsCutAtTheLimits() {
+        let open = "{\n  \"a\": 1,\n"
+        #expect(split(open).end == 0)
+        #expect(split(open).isJoining)
+        #expect(split(open, at: .flushLines).texts == ["{\n  \"a\": 1,"])
+        let lines = RecordFraming(recordLineLimit: 2)
+        let result = split(open + "  \"b\": 2\n}\nnext\n", lines)
+        #expect(result.texts == ["{\n  \"a\": 1,", "next"])
+        #expect(result.cuts == [true, false])
+        #expect(result.skip == .nothing)
+    }
+
+    @Test func productsDecideWhereTheirRecordsBegin() throws {
+        var framing = RecordFraming()
+        framing.products = [
+            ProductLines(
+                recognition: [try RegularExpression("WARN|INFO")],
+                recordStart: try RegularExpression("^\\d{4}-")),
+            ProductLines(recognition: [try RegularExpression("^time=")], recordStart: nil),
+        ]
+        let text = """
+            2026-11-20 WARN a
+            java.lang.X: b
+            \tat c
+            2026-11-20 unknown level
+            time=1 x
+            time=2 y
+            no idea
+              indented
+            Caused by: it
+            {"a":1}
+
+            """
+        #expect(
+            split(text, framing).texts == [
+                "2026-11-20 WARN a\njava.lang.X: b\n\tat c", "2026-11-20 unknown level",
+                "time=1 x", "time=2 y", "no idea\n  indented\nCaused by: it", #"{"a":1}"#,
+            ])
+    }
+
     // MARK: Any split
 
     @Test(arguments: [UInt64(1), 2, 3, 4, 5, 6, 7, 8])

@@ -20,6 +20,7 @@ struct ParserDefinitionTests {
         provider: {vendor: Test, product: test}
         verified: {sample: [a line]}
         coverage: {log: a file}
+        recognise: {lines: [x]}
         formats:
           - name: line
             steps:
@@ -69,7 +70,8 @@ struct ParserDefinitionTests {
             "coverage: must say in log", "verified: must give sample, source or documentation",
             "did you mean \"actor.name\"?",
             "\"usr\" is no value of any extractor; did you mean \"user\"?",
-            "fields.severity: is no field", "\"robot\" is no word of actor.type",
+            "fields.severity: is filled by the agent", "is no field of an event; did you mean",
+            "\"robot\" is no word of actor.type",
             "did you mean \"invalid_grant\"?", "did you mean \"LoginSucceeded\"?",
             "\"b\" is there twice", "exactly one of action, ignore, by, rules",
             "must be of a-z, 0-9 and _", "did you mean \"starts_with\"?", "unknown key \"unknown\"",
@@ -101,6 +103,7 @@ struct ParserDefinitionTests {
             provider: {vendor: Test, product: test}
             verified: {sample: [a line]}
             coverage: {log: a file}
+            recognise: {lines: [x]}
             null_words: ['-']
             formats:
               - name: json
@@ -138,6 +141,7 @@ struct ParserDefinitionTests {
             provider: {vendor: Test, product: test}
             verified: {sample: [a line]}
             coverage: {log: a file}
+            recognise: {lines: [x]}
             formats: [{name: json, steps: [{json: {t: t}}]}]
             fields: {token.id: {from: t, fingerprint: token}}
             events: [AccessTokenIssued]
@@ -161,6 +165,7 @@ struct ParserLibraryTests {
             provider: {vendor: One, product: test}
             verified: {sample: [a line]}
             coverage: {log: a file}
+            recognise: {lines: [x]}
             formats: [{name: line, steps: [{pattern: '^a'}]}]
             events: [LoggedOut]
             """
@@ -183,6 +188,7 @@ struct ParserLibraryTests {
             provider: {vendor: One, product: test}
             verified: {sample: [a line]}
             coverage: {log: a file}
+            recognise: {lines: [x]}
             formats: [{name: line, steps: [{pattern: '^a'}]}]
             events: [LoggedOut]
             """

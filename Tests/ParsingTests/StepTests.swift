@@ -19,6 +19,7 @@ struct StepTests {
             provider: {vendor: Test, product: test}
             verified: {sample: [a line]}
             coverage: {log: a file}
+            recognise: {lines: [x]}
             null_words: ['-', 'HIDDEN FOR SECURITY']
             formats: [{name: only, steps: [\(steps)]}]
             fields: {\(fields)}
@@ -299,6 +300,7 @@ struct TimeLayoutTests {
                 provider: {vendor: Test, product: test}
                 verified: {sample: [a line]}
                 coverage: {log: a file}
+                recognise: {lines: [x]}
                 formats: [{name: only, steps: [{json: {t: t}}]}]
                 fields: {time: {from: t, time: \(layout)}}
                 events: [LoginSucceeded]
@@ -380,6 +382,7 @@ struct TimeLayoutTests {
                 provider: {vendor: Test, product: test}
                 verified: {sample: [a line]}
                 coverage: {log: a file}
+                recognise: {lines: [x]}
                 formats: [{name: only, steps: [{json: {t: t}}]}]
                 fields: {time: {from: t, time: \(layout)}}
                 events: [LoginSucceeded]

@@ -23,13 +23,15 @@ private let start = MonotonicInstant(nanoseconds: 0)
     tally.dropped = ["batch_too_large": 1]
     accounts.offer(3, to: ["siem"], at: start)
     accounts.committed(
-        Accounts.Commit(tallies: [("idp", tally)], eventCount: 3, nextSequence: 4),
+        Accounts.Commit(tallies: [("idp", "keycloak", tally)], eventCount: 3, nextSequence: 4),
         at: Timestamp(microseconds: 1))
     accounts.update(sink: "siem") { $0.delivered += 2 }
     let snapshot = accounts.snapshot
     check(snapshot)
     #expect(snapshot.inputs["idp"]?.inFlight == 0)
     #expect(snapshot.fromRecords == 3)
+    let sums = Accounts.ParserSums(events: 3, unclassified: 0, ignored: 2)
+    #expect(snapshot.inputs["idp"]?.parsers == ["keycloak": sums])
     #expect(snapshot.sinks["siem"]?.waiting == 1)
 }
 

@@ -38,7 +38,7 @@ private struct Edit {
 
     func setup(
         agent: String = "", inputs: String = Edit.input, sinks: String = Edit.sink,
-        ledger: String = "{}", former: Setup? = nil
+        ledger: String = "{}"
     ) throws -> Setup {
         try Setup(
             PipelineFixture.configuration(
@@ -51,7 +51,7 @@ private struct Edit {
                 ledger: \(ledger)
                 inputs: [\(inputs)]
                 sinks: [\(sinks)]
-                """), former: former)
+                """))
     }
 
     static let input = "{id: idp, type: file, paths: [/tmp/x.log], parser: plain}"
@@ -166,15 +166,27 @@ private struct Edit {
 }
 
 /// After a rotation the log is empty for a moment, and a reload refused `parser: auto`.
-@Test func parserThatWasRecognisedStaysWhenTheLogSaysNothing() throws {
+@Test func logThatSaysNothingIsNoObstacleToRecognisingItsRecords() throws {
     let edit = try Edit()
     let log = edit.path("idp.log")
     let line = "{\"plain\":1}\n"
     try FileSystem.write(log, Array(line.utf8).span, permissions: 0o600)
     let input = "{id: idp, type: file, paths: [\(log)], parser: auto}"
     let old = try edit.setup(inputs: input)
-    #expect(old.plans.first?.program.name == "plain")
+    #expect(old.plans.first?.notices == ["\(log): parser plain, which knows 100 % of 1 lines"])
     try FileSystem.write(log, [UInt8]().span, permissions: 0o600)
-    let next = try edit.setup(inputs: input, former: old)
-    #expect(next.plans.first?.program.name == "plain")
+    let next = try edit.setup(inputs: input)
+    // Those of the folder; the checkout's own come behind them.
+    let names = next.plans.first?.programs.map(\.name) ?? []
+    #expect(["joined", "other", "plain"].allSatisfy(names.contains))
+    #expect(next.plans.first?.notices == [])
+    #expect(ConfigurationChange(from: old, to: next).isEmpty)
+}
+
+@Test func columnsOfAParserThatChoosesNoneAreAMistake() throws {
+    let edit = try Edit()
+    let input =
+        "{id: idp, type: file, paths: [/tmp/x.log], parser: plain, "
+        + "parser_options: {columns: [a, b]}}"
+    #expect(throws: PipelineError.self) { _ = try edit.setup(inputs: input) }
 }

@@ -33,6 +33,21 @@ private func encoded(_ work: Handover.Work) -> EncodedBatch {
     #expect(taken.batches.map(\.parser) == ["0", "1", "2"])
 }
 
+/// Records of several products in one batch are parsed in parts; the ticket is given back once.
+@Test func partsOfABatchAreTakenTogetherAndSettledOnce() {
+    let handover = Handover(plans: [plan()], batchLimit: 1)
+    _ = handover.push(records(0), input: "idp")
+    guard let work = handover.pop() else { return }
+    var first = encoded(work)
+    first.isLast = false
+    handover.deliver([first, encoded(work)], ticket: work.ticket)
+    let taken = handover.take(byteLimit: 1, notBefore: .zero, patience: .zero)
+    #expect(taken.batches.map(\.isLast) == [false, true])
+    #expect(!handover.isSettled(input: "idp"))
+    handover.settle(taken.batches)
+    #expect(handover.isSettled(input: "idp"))
+}
+
 @Test func batchThatIsMissingHoldsBackThoseBehindIt() {
     let handover = Handover(plans: [plan()], batchLimit: 4)
     for offset in 0..<2 { _ = handover.push(records(UInt64(offset)), input: "idp") }

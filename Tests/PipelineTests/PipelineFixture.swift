@@ -35,7 +35,7 @@ enum PipelineFixture {
         let privacy = PrivacyPolicy(
             key: Secret([UInt8](repeating: 0, count: PrivacyPolicy.keyByteCount)))
         return InputPlan(
-            id: "idp", program: program,
+            id: "idp", programs: [program],
             context: ParseContext(timezone: .utc, labels: [:], tenant: nil, privacy: privacy),
             generation: generation)
     }

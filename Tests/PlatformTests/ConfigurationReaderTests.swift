@@ -170,9 +170,17 @@ import Testing
     }
 
     @Test func tooManyProblemsAreCountedAndNotKept() {
-        for _ in 0..<ConfigurationLimit.problemLimit + 3 { problems.add(file: "a", "is bad") }
+        for line in 1...ConfigurationLimit.problemLimit + 3 {
+            problems.add(file: "a", line: line, column: 1, "is bad")
+        }
         #expect(problems.list.count == ConfigurationLimit.problemLimit)
         #expect(problems.omittedCount == 3)
-        #expect(problems.list.first?.description == "a: is bad")
+        #expect(problems.list.first?.description == "a:1:1: is bad")
+    }
+
+    @Test func aMistakeThatIsNoticedTwiceIsOne() {
+        for _ in 0..<3 { problems.add(file: "a", "is bad") }
+        problems.add(file: "a", "is worse")
+        #expect(problems.list.count == 2 && problems.omittedCount == 0)
     }
 }

@@ -64,12 +64,14 @@ public final class ConfigurationProblems {
     public func add(
         file: String, line: Int = 0, column: Int = 0, keyPath: String = "", _ sentence: String
     ) {
+        let problem = ConfigurationProblem(
+            file: file, line: line, column: column, keyPath: keyPath, sentence: sentence)
+        // What several parts refer to is noticed several times and is one mistake.
+        if collected.contains(problem) { return }
         guard collected.count < ConfigurationLimit.problemLimit else {
             omittedCount += 1
             return
         }
-        collected.append(
-            ConfigurationProblem(
-                file: file, line: line, column: column, keyPath: keyPath, sentence: sentence))
+        collected.append(problem)
     }
 }
