@@ -83,6 +83,9 @@ extension DefinitionReader {
             reader.problem("zone", "must be UTC; other zones belong to the input")
         }
         assignment.conditions = conditions(reader.node("when"))
+        if assignment.join != nil, assignment.fingerprint != nil || !assignment.timeForms.isEmpty {
+            reader.problem("join", "makes a text; it cannot stand beside fingerprint or time")
+        }
         reader.finish()
         if assignment.sources.isEmpty == assignment.constant.isEmpty {
             problems.add(at: node, "must have either from or is")

@@ -233,11 +233,20 @@ extension RecordParser {
         return textPlace
     }
 
+    /// A text, or a number or truth as a text.
+    private mutating func written(_ value: Slot) -> Slot? {
+        guard value.form == .integer || value.form == .boolean else { return value }
+        let start = scratch.count
+        scratch.append(value.written)
+        return .text(.scratch, start, scratch.count - start, stamp: stamp)
+    }
+
     private mutating func matchPattern(
         _ number: Int, _ from: Int32?, _ record: Record, _ block: Span<UInt8>
     ) -> Bool {
-        let source = from.map { slot($0) } ?? text(of: record, block)
-        guard source.isText else { return false }
+        guard let source = from.map({ written(slot($0)) }) ?? text(of: record, block),
+            source.isText
+        else { return false }
         guard finds(number, source, block) else { return false }
         for (group, slot) in program.patterns[number].groups {
             guard let range = match.range(group) else { continue }

@@ -166,6 +166,17 @@ struct StepTests {
         }
     }
 
+    @Test func aPatternSeesNumbersAsTheyAreWritten() throws {
+        let steps = "{json: {s: s}}, {pattern: {from: s, regexp: '^(?<a>[0-9])(?<b>[0-9]+)$'}}"
+        #expect(try values(steps, #"{"s":50126}"#) == ["5 0126 _ _"])
+    }
+
+    @Test func whatIsJoinedIsText() {
+        let yaml = declaration("{json: {a: a, b: b}}").replacing(
+            "actor.id: a", "session.id: {from: [a, b], join: '-', fingerprint: session}")
+        #expect(problems(yaml).contains { $0.contains("it cannot stand beside") })
+    }
+
     @Test func eachBelongsToFormats() {
         let yaml = declaration("{json: {a: a}}").replacingEvents(
             "[{steps: [{each: list}], action: LoginSucceeded}]")
