@@ -12,6 +12,8 @@ struct MemberTable: Sendable {
         var count: Int32
         /// The value that the member gives, -1 for none.
         var slot: Int32 = -1
+        /// The place of the path among those of the value: the first that has one counts.
+        var rank: UInt8 = 0
         /// The list of further values that it gives, -1 for none.
         var more: Int32 = -1
         /// The state inside the member when it is an object, -1 when nothing in it is wanted.
@@ -20,9 +22,16 @@ struct MemberTable: Sendable {
         var array: Int32 = -1
     }
 
+    /// A value that a path gives, and the place of the path among those of the value.
+    struct Wanted: Sendable {
+        var slot: Int32
+        var rank: UInt8
+    }
+
     /// What is wanted of an element: itself as a value, or members of it.
     struct Target: Sendable {
         var slot: Int32 = -1
+        var rank: UInt8 = 0
         var inside: Int32 = -1
     }
 
@@ -57,13 +66,13 @@ struct MemberTable: Sendable {
     struct ArrayPlan: Sendable {
         var indexed: [(index: Int, target: Target)] = []
         /// Of every element; each of these has one slot, which becomes a list.
-        var all: [(slot: Int32, target: Target)] = []
+        var all: [(wanted: Wanted, target: Target)] = []
         var groups: [Group] = []
     }
 
     private var arrays: [ArrayPlan] = []
     /// The values beside the first one that members give.
-    private var moreSlots: [[Int32]] = []
+    private var moreSlots: [[Wanted]] = []
     /// What is wanted of a document that is an array, -1 for nothing.
     private(set) var rootArray: Int32 = -1
     private var entries: [Entry] = []
@@ -72,17 +81,18 @@ struct MemberTable: Sendable {
     private var bytes: [UInt8] = []
     private var stateCount = 1
 
-    init(_ paths: [(path: MemberPath, slot: Int)]) {
-        for (path, slot) in paths {
+    init(_ paths: [(path: MemberPath, slot: Int, rank: Int)]) {
+        for (path, slot, rank) in paths {
+            let wanted = Wanted(slot: Int32(slot), rank: UInt8(clamping: rank))
             guard case .name = path.elements.first else {
                 if rootArray < 0 {
                     rootArray = Int32(arrays.count)
                     arrays.append(ArrayPlan())
                 }
-                insert(selector: path.elements[...], array: Int(rootArray), slot: Int32(slot))
+                insert(selector: path.elements[...], array: Int(rootArray), wanted)
                 continue
             }
-            insert(path.elements[...], state: 0, slot: Int32(slot))
+            insert(path.elements[...], state: 0, wanted)
         }
         for array in arrays.indices {
             for group in arrays[array].groups.indices {
@@ -102,7 +112,7 @@ struct MemberTable: Sendable {
     }
 
     private mutating func insert(
-        _ elements: ArraySlice<MemberPath.Element>, state: Int32, slot: Int32
+        _ elements: ArraySlice<MemberPath.Element>, state: Int32, _ wanted: Wanted
     ) {
         var names: [String] = []
         for element in elements {
@@ -113,29 +123,29 @@ struct MemberTable: Sendable {
             let index = entry(names.prefix(cut).joined(separator: "."), state)
             let rest = elements.dropFirst(cut)
             if rest.isEmpty {
-                give(slot, to: index)
+                give(wanted, to: index)
             } else if cut == names.count {
                 if entries[index].array < 0 {
                     entries[index].array = Int32(arrays.count)
                     arrays.append(ArrayPlan())
                 }
-                insert(selector: rest, array: Int(entries[index].array), slot: slot)
+                insert(selector: rest, array: Int(entries[index].array), wanted)
             } else {
                 if entries[index].inside < 0 { entries[index].inside = newState() }
-                insert(rest, state: entries[index].inside, slot: slot)
+                insert(rest, state: entries[index].inside, wanted)
             }
         }
     }
 
     /// Lets an entry fill one more value.
-    private mutating func give(_ slot: Int32, to index: Int) {
+    private mutating func give(_ wanted: Wanted, to index: Int) {
         if entries[index].slot < 0 {
-            entries[index].slot = slot
+            (entries[index].slot, entries[index].rank) = (wanted.slot, wanted.rank)
         } else if entries[index].more < 0 {
             entries[index].more = Int32(moreSlots.count)
-            moreSlots.append([slot])
+            moreSlots.append([wanted])
         } else {
-            moreSlots[Int(entries[index].more)].append(slot)
+            moreSlots[Int(entries[index].more)].append(wanted)
         }
     }
 
@@ -163,32 +173,32 @@ struct MemberTable: Sendable {
     // MARK: Arrays
 
     private mutating func insert(
-        selector elements: ArraySlice<MemberPath.Element>, array: Int, slot: Int32
+        selector elements: ArraySlice<MemberPath.Element>, array: Int, _ wanted: Wanted
     ) {
         let rest = elements.dropFirst()
         switch elements.first {
-        case .index(let wanted):
+        case .index(let position):
             let plan = arrays[array]
-            let known = plan.indexed.firstIndex { $0.index == wanted }
+            let known = plan.indexed.firstIndex { $0.index == position }
             let target = complete(
-                known.map { plan.indexed[$0].target } ?? Target(), rest, slot)
+                known.map { plan.indexed[$0].target } ?? Target(), rest, wanted)
             if let known {
                 arrays[array].indexed[known].target = target
             } else {
-                arrays[array].indexed.append((wanted, target))
+                arrays[array].indexed.append((position, target))
             }
         case .all:
-            let target = complete(Target(), rest, slot)
-            arrays[array].all.append((slot, target))
+            let target = complete(Target(), rest, wanted)
+            arrays[array].all.append((wanted, target))
         case .having(let key, let words):
-            insert(key: JSONKey(key), words, rest, array, slot)
+            insert(key: JSONKey(key), words, rest, array, wanted)
         case .name, nil: bug("a path without a bracket where one was seen")
         }
     }
 
     private mutating func insert(
         key: JSONKey, _ words: [String], _ rest: ArraySlice<MemberPath.Element>, _ array: Int,
-        _ slot: Int32
+        _ wanted: Wanted
     ) {
         let known = arrays[array].groups.firstIndex { $0.key == key }
         let place = known ?? arrays[array].groups.count
@@ -196,10 +206,10 @@ struct MemberTable: Sendable {
         for word in words {
             let group = arrays[array].groups[place]
             if let found = group.words.first(where: { $0.text == word }) {
-                let target = complete(group.targets[found.value], rest, slot)
+                let target = complete(group.targets[found.value], rest, wanted)
                 arrays[array].groups[place].targets[found.value] = target
             } else {
-                let target = complete(Target(), rest, slot)
+                let target = complete(Target(), rest, wanted)
                 arrays[array].groups[place].words.append((word, group.targets.count))
                 arrays[array].groups[place].targets.append(target)
             }
@@ -208,15 +218,15 @@ struct MemberTable: Sendable {
 
     /// The target with what stands behind the bracket added.
     private mutating func complete(
-        _ target: Target, _ rest: ArraySlice<MemberPath.Element>, _ slot: Int32
+        _ target: Target, _ rest: ArraySlice<MemberPath.Element>, _ wanted: Wanted
     ) -> Target {
         var target = target
         if rest.isEmpty {
-            if target.slot < 0 { target.slot = slot }
+            if target.slot < 0 { (target.slot, target.rank) = (wanted.slot, wanted.rank) }
             return target
         }
         if target.inside < 0 { target.inside = newState() }
-        insert(rest, state: target.inside, slot: slot)
+        insert(rest, state: target.inside, wanted)
         return target
     }
 
@@ -237,7 +247,7 @@ struct MemberTable: Sendable {
 
     /// A target of every element, with the value that becomes a list.
     @inline(__always)
-    func target(all number: Int, _ array: Int32) -> (slot: Int32, target: Target) {
+    func target(all number: Int, _ array: Int32) -> (wanted: Wanted, target: Target) {
         arrays[Int(array)].all[number]
     }
 
@@ -261,7 +271,7 @@ struct MemberTable: Sendable {
 
     /// One of the values that a member gives beside the first.
     @inline(__always)
-    func moreSlot(_ list: Int32, _ number: Int) -> Int { Int(moreSlots[Int(list)][number]) }
+    func moreSlot(_ list: Int32, _ number: Int) -> Wanted { moreSlots[Int(list)][number] }
 
     /// The entry of a member in an object that is in a state.
     @inline(__always)

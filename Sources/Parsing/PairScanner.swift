@@ -24,6 +24,8 @@ struct Slot: Sendable {
     var form = Form.nothing
     /// The escape that the text still holds, 0 for none.
     var escape: UInt8 = 0
+    /// The place of the path that gave it among the paths of its name.
+    var rank: UInt8 = 0
     /// The value counts only for the record of this number.
     var stamp: UInt32 = 0
     var payload: UInt64 = 0

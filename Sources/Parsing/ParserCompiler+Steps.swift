@@ -102,10 +102,14 @@ extension ParserCompiler {
         }
     }
 
-    private func members(_ values: [ValueDefinition]) -> [(path: MemberPath, slot: Int)] {
+    private func members(
+        _ values: [ValueDefinition]
+    ) -> [(path: MemberPath, slot: Int, rank: Int)] {
         values.flatMap { value in
-            value.sources.compactMap { source in
-                path(source).map { (path: $0, slot: slots[value.name.text] ?? 0) }
+            value.sources.enumerated().compactMap { rank, source in
+                path(source).map {
+                    (path: $0, slot: slots[value.name.text] ?? 0, rank: rank)
+                }
             }
         }
     }

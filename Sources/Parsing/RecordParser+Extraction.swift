@@ -18,6 +18,7 @@ extension RecordParser {
             switch program.steps[Int(number)] {
             case .each(let paths, let slots):
                 guard readJSON(subject.record, block) else { return .failed }
+                if tree.duplicateCount > 0 { damage.insert(.duplicateKey) }
                 return runEach(
                     elements(program.paths[Int(paths)]), behind, program.slotLists[Int(slots)],
                     subject, block)

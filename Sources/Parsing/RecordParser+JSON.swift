@@ -133,25 +133,29 @@ extension RecordParser {
                 remember(strings, node.stringRange, entry, table)
             }
         }
-        if entry.slot >= 0 { put(nodes, strings, index, Int(entry.slot)) }
+        if entry.slot >= 0 { put(nodes, strings, index, Int(entry.slot), entry.rank) }
         if entry.more >= 0 {
             for number in 0..<program.memberTables.span[table].moreCount(entry.more) {
-                let slot = program.memberTables.span[table].moreSlot(entry.more, number)
-                put(nodes, strings, index, slot)
+                let wanted = program.memberTables.span[table].moreSlot(entry.more, number)
+                put(nodes, strings, index, Int(wanted.slot), wanted.rank)
             }
         }
     }
 
     private mutating func put(
-        _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ index: Int, _ number: Int
+        _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ index: Int, _ number: Int,
+        _ rank: UInt8
     ) {
         let node = nodes[index]
-        // Several members may fill one name: the first that has a value counts.
+        // Several members may fill one name: that of the first path counts, wherever it stands.
         if slots[number].stamp == stamp {
-            if node.isDuplicate { damage.insert(.duplicateKey) }
-            if slots[number].form != .nothing || node.isDuplicate { return }
+            if node.isDuplicate {
+                damage.insert(.duplicateKey)
+                return
+            }
+            if slots[number].form != .nothing, slots[number].rank <= rank { return }
         }
-        var slot = Slot(form: .nothing, stamp: stamp)
+        var slot = Slot(form: .nothing, rank: rank, stamp: stamp)
         switch node.kind {
         case .string, .bigNumber:
             let range = node.stringRange
@@ -179,6 +183,9 @@ extension RecordParser {
             slot = list(from: start)
         case .null, .object: break
         }
+        // What has no value takes no other's place.
+        if slot.form == .nothing, hasValue(Int32(number)) { return }
+        slot.rank = rank
         slots[number] = slot
     }
 
@@ -238,13 +245,17 @@ extension RecordParser {
     ) {
         let counts = program.memberTables.span[table].counts(plan)
         for number in 0..<counts.all {
-            let (slot, target) = program.memberTables.span[table].target(all: number, plan)
-            if hasValue(slot) { continue }
+            let (wanted, target) = program.memberTables.span[table].target(all: number, plan)
+            let slot = Int(wanted.slot)
+            if hasValue(wanted.slot), slots[slot].rank <= wanted.rank { continue }
             let start = scratch.count
             forEachElement(nodes, array) { parser, child, _ in
                 parser.collect(nodes, strings, child, target, table)
             }
-            slots[Int(slot)] = list(from: start)
+            var list = list(from: start)
+            if list.form == .nothing, hasValue(wanted.slot) { continue }
+            list.rank = wanted.rank
+            slots[slot] = list
         }
         if counts.indexed == 0, counts.groups == 0 { return }
         forEachElement(nodes, array) { parser, child, position in
@@ -291,7 +302,7 @@ extension RecordParser {
         if nodes[index].kind == .object {
             if target.inside >= 0 { fill(nodes, strings, index, target.inside, table) }
         } else if target.slot >= 0 {
-            put(nodes, strings, index, Int(target.slot))
+            put(nodes, strings, index, Int(target.slot), target.rank)
         }
     }
 

@@ -115,6 +115,26 @@ struct AdapterTests {
         }
     }
 
+    /// JSON says nothing by the order of its members, so a parser reads nothing from it.
+    @Test(arguments: Shipped.names)
+    func theOrderOfMembersDoesNotMatter(_ name: String) throws {
+        var parser = RecordParser(program: try Shipped.program(name), context: Shipped.context())
+        for block in try Shipped.fixtures(name).blocks {
+            guard block.bytes.first == UInt8(ascii: "{"),
+                let document = try? StrictJSON.read(block.bytes, .standard)
+            else { continue }
+            let usual = parser.parse(Shipped.batch([block.bytes]))
+            // Of two members of one name the first counts.
+            if usual.damageLabel?.contains("duplicate_key") == true { continue }
+            var turned = ByteWriter()
+            document.write(turned: true, to: &turned)
+            let other = parser.parse(Shipped.batch([turned.makeArray()]))
+            #expect(
+                usual.events.indices.map { usual.fields($0) }
+                    == other.events.indices.map { other.fields($0) }, "\(block.record)")
+        }
+    }
+
     /// Each word of a product that a parser turns into an event stands in a record of its fixture.
     @Test(arguments: Shipped.names)
     func everyMappedWordHasAFixture(_ name: String) throws {
@@ -159,5 +179,34 @@ extension String.UTF8View {
     fileprivate func contains(_ part: Substring) -> Bool {
         let bytes = Array(self)
         return ByteSearch.first(Array(part.utf8), in: bytes.span, 0..<bytes.count) != nil
+    }
+}
+
+extension JSONDocument {
+    /// Writes the document, with the members of every object from behind when it is to be turned.
+    fileprivate func write(turned: Bool, to output: inout ByteWriter) {
+        switch self {
+        case .object(let members):
+            output.append("{")
+            for (index, member) in (turned ? members.reversed() : members).enumerated() {
+                if index > 0 { output.append(",") }
+                output.append(jsonString: member.key)
+                output.append(":")
+                member.value.write(turned: turned, to: &output)
+            }
+            output.append("}")
+        case .array(let elements):
+            output.append("[")
+            for (index, element) in elements.enumerated() {
+                if index > 0 { output.append(",") }
+                element.write(turned: turned, to: &output)
+            }
+            output.append("]")
+        case .string(let text): output.append(jsonString: text)
+        case .integer(let number): output.append(decimal: number)
+        case .number(let text): output.append(text)
+        case .bool(let truth): output.append(truth ? "true" : "false")
+        case .null: output.append("null")
+        }
     }
 }
