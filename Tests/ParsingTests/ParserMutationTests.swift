@@ -22,7 +22,9 @@ struct ParserMutationTests {
         let first = ProcessFacts.environment("SEED").flatMap { UInt64($0) } ?? 20_261_121
         let seconds = ProcessFacts.environment("FUZZ_SECONDS").flatMap { Int($0) } ?? 0
         let clock = SystemClock()
-        let end = clock.monotonic().advanced(by: .seconds(seconds))
+        // The parsers share the time.
+        let share = Duration.seconds(seconds) / Shipped.names.count
+        let end = clock.monotonic().advanced(by: share)
         var parser = RecordParser(
             program: try Shipped.program(name),
             context: Shipped.context(pseudonymized: [.actorName], keepsRaw: true))
