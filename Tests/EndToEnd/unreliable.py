@@ -40,6 +40,9 @@ class Faults:
         self.pick = random.Random(seed)
         self.deck = []
         self.dealt = Counter()
+        # Spells begin with a request, or a short run might see none.
+        self.next_spell = time.monotonic() + SPELL_EVERY / 2
+        self.spell_end = 0.0
 
     def draw(self):
         if not self.deck:
@@ -49,7 +52,10 @@ class Faults:
 
     def __call__(self, number, body):
         """The script of a receiver: what to do with one request."""
-        if time.monotonic() % SPELL_EVERY < SPELL_LENGTH:
+        now = time.monotonic()
+        if now >= self.next_spell:
+            self.spell_end, self.next_spell = now + SPELL_LENGTH, now + SPELL_EVERY
+        if now < self.spell_end:
             self.dealt["spell"] += 1
             return Fault(status=503, before=0.02)
         kind = self.draw()
