@@ -173,14 +173,8 @@ extension FileFollower {
             if tail.isRecognised || tails[tail.number] !== tail { return true }
         }
         // Whether an original was truncated by now decides which of the two is read on.
-        for other in others where other !== tail && isPossible(other, of: tail) {
-            refresh(other)
-            if tails[other.number] === other, other.position.offset > 0,
-                !isUnchanged(other, at: other.path)
-            {
-                startAgain(other, oldByteCount: other.certainByteCount)
-            }
-            if tail.isRecognised || tails[tail.number] !== tail { return true }
+        for other in others where isPossible(other, of: tail) {
+            if isDecided(tail, byLookingAt: other) { return true }
         }
         for original in others where isPossible(original, of: tail) {
             var content: FileContent?
@@ -197,7 +191,11 @@ extension FileFollower {
                 isRescanWanted = true
                 return true
             }
-            guard try reader.isCopy(file, of: content) else { continue }
+            guard try reader.isCopy(file, of: content) else {
+                // It may have been truncated while the two were compared.
+                if isDecided(tail, byLookingAt: original) { return true }
+                continue
+            }
             tail.original = original
             tail.originalContent = original.contentCount
             tail.isRecognised = true
@@ -213,6 +211,18 @@ extension FileFollower {
             return true
         }
         return false
+    }
+
+    /// Whether it is known what a file is once it is clear that another one is as it was, or is
+    /// read from its beginning.
+    private func isDecided(_ tail: FileTail, byLookingAt other: FileTail) -> Bool {
+        refresh(other)
+        if tails[other.number] === other, other.position.offset > 0,
+            !isUnchanged(other, at: other.path)
+        {
+            startAgain(other, oldByteCount: other.certainByteCount)
+        }
+        return tail.isRecognised || tails[tail.number] !== tail
     }
 
     private func recogniseFirst(_ tail: FileTail) throws(SystemError) {
