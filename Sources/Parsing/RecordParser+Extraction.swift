@@ -60,6 +60,7 @@ extension RecordParser {
             ignoredReason = unnamed
             for slot in cleared { slots[Int(slot)].stamp = 0 }
             if cleared.isEmpty { clearSlots() }
+            beginElement()
             classes.removeAll(keepingCapacity: true)
             (root, isTextRoot) = (element, outer.1)
             switch runFormat(steps, subject, block) {
@@ -244,6 +245,24 @@ extension RecordParser {
 
     private mutating func matchPattern(
         _ number: Int, _ from: Int32?, _ record: Record, _ block: Span<UInt8>
+    ) -> Bool {
+        guard from == nil, elementDepth > 0 else {
+            return matchPattern(number, in: from, record, block)
+        }
+        // The whole record is the same for each of its elements.
+        if let known = wholeMatches[number] {
+            for value in known.values { slots[Int(value.slot)] = value.value }
+            return known.isFound
+        }
+        let isFound = matchPattern(number, in: nil, record, block)
+        let groups = isFound ? program.patterns[number].groups : []
+        wholeMatches[number] = WholeMatch(
+            isFound: isFound, values: groups.map { ($0.slot, slots[Int($0.slot)]) })
+        return isFound
+    }
+
+    private mutating func matchPattern(
+        _ number: Int, in from: Int32?, _ record: Record, _ block: Span<UInt8>
     ) -> Bool {
         guard let source = from.map({ written(slot($0)) }) ?? text(of: record, block),
             source.isText

@@ -54,6 +54,9 @@ public struct RecordParser: ~Copyable {
     /// How many lists of elements are being gone through, one inside the other.
     var elementDepth = 0
     var nested: [NestedDocument] = []
+    /// What patterns found in the whole record while its elements were gone through.
+    var wholeMatches: [Int: WholeMatch] = [:]
+    private var matchCount = 0
     /// What patterns cost the last record.
     public private(set) var effort = MatchEffort()
     /// How many events the record has given.
@@ -70,8 +73,8 @@ public struct RecordParser: ~Copyable {
     /// A record that fits nothing because a pattern was given up at a limit of `RegularExpression`,
     /// or because it took too many of them.
     static let patternLimitReason = "pattern_limit"
-    /// The most patterns that are tried on one record.
-    static let matchCountLimit = 10_000
+    /// The most patterns that are tried on one record, or on one element of a list of records.
+    public static let matchCountLimit = 10_000
     /// The longest batch whose texts can be referred to.
     static let batchByteLimit = 1 << 30
 
@@ -200,6 +203,7 @@ public struct RecordParser: ~Copyable {
         classes.removeAll(keepingCapacity: true)
         ordinal = 0
         effort = MatchEffort()
+        matchCount = 0
         let scratchStart = scratch.count
         for number in program.formats.indices {
             let result = runFormat(program.formats[number].steps, subject, block)
@@ -217,6 +221,7 @@ public struct RecordParser: ~Copyable {
 
     /// Lets no name have a value.
     private mutating func forgetValues() {
+        if !wholeMatches.isEmpty { wholeMatches.removeAll() }
         stamp &+= 1
         guard stamp == 0 else { return }
         for index in slots.indices { slots[index].stamp = 0 }
@@ -225,8 +230,9 @@ public struct RecordParser: ~Copyable {
 
     /// Looks for a pattern in a text; what it found is in `match`.
     mutating func finds(_ number: Int, _ text: Slot, _ block: Span<UInt8>) -> Bool {
-        effort.matchCount += 1
-        guard effort.matchCount <= RecordParser.matchCountLimit else {
+        matchCount += 1
+        effort.matchCount = max(effort.matchCount, matchCount)
+        guard matchCount <= RecordParser.matchCountLimit else {
             effort.isLimitHit = true
             return false
         }
@@ -234,6 +240,11 @@ public struct RecordParser: ~Copyable {
         if withText(text, block, { expression.match($0, $1, into: match) }) { return true }
         if match.isLimitHit { effort.isLimitHit = true }
         return false
+    }
+
+    /// An element has as many patterns to spend as a record of its own.
+    mutating func beginElement() {
+        matchCount = 0
     }
 
     /// Lays down the events that were named.
@@ -244,9 +255,15 @@ public struct RecordParser: ~Copyable {
     }
 }
 
+/// What a pattern found in a whole record.
+struct WholeMatch {
+    var isFound: Bool
+    var values: [(slot: Int32, value: Slot)]
+}
+
 /// What patterns cost a record.
 public struct MatchEffort: Sendable, Hashable {
-    /// How many were tried.
+    /// How many were tried, on the costliest element of a list of records.
     public var matchCount = 0
     /// Whether one was given up at a limit of `RegularExpression`, or too many were tried.
     public var isLimitHit = false

@@ -6,14 +6,6 @@ import TestSupport
 import Testing
 
 struct ParserDefinitionTests {
-    private func problems(_ yaml: String) -> [String] {
-        let problems = ConfigurationProblems()
-        let definition = ParserDefinition.read(
-            Array(yaml.utf8), file: "test.yaml", problems: problems)
-        if let definition { _ = ParserCompiler.compile(definition, problems: problems) }
-        return problems.list.map(\.description)
-    }
-
     private let minimal = """
         format: 1
         name: test
@@ -39,31 +31,32 @@ struct ParserDefinitionTests {
     }
 
     @Test func everyMistakeIsReportedWithItsPlace() {
-        let found = problems(
-            """
-            format: 1
-            name: test
-            provider: {vendor: Test}
-            verified: {sampel: [a line]}
-            formats:
-              - name: line
-                steps:
-                  - patern: '^(?<user>.*)$'
-                  - pattern: '^(?<user>.*$'
-                  - pattern: '^(?<user>.*)$'
-            fields:
-              actor.nmae: user
-              actor.name: usr
-              severity: user
-              actor.type: {is: robot}
-              error.code: {from: user, map: {x: invalid_grnt}}
-            events:
-              - {by: user, words: {a: LoginSuceeded, 'b, b': LoggedOut}}
-              - {action: LoggedOut, ignore: x}
-              - {ignore: Bad Reason}
-              - {when: {user: {startswith: a}}, action: LoggedOut}
-            unknown: 1
-            """)
+        let found = Shipped.problems(
+            yaml:
+                """
+                format: 1
+                name: test
+                provider: {vendor: Test}
+                verified: {sampel: [a line]}
+                formats:
+                  - name: line
+                    steps:
+                      - patern: '^(?<user>.*)$'
+                      - pattern: '^(?<user>.*$'
+                      - pattern: '^(?<user>.*)$'
+                fields:
+                  actor.nmae: user
+                  actor.name: usr
+                  severity: user
+                  actor.type: {is: robot}
+                  error.code: {from: user, map: {x: invalid_grnt}}
+                events:
+                  - {by: user, words: {a: LoginSuceeded, 'b, b': LoggedOut}}
+                  - {action: LoggedOut, ignore: x}
+                  - {ignore: Bad Reason}
+                  - {when: {user: {startswith: a}}, action: LoggedOut}
+                unknown: 1
+                """)
         for part in [
             "test.yaml:3:11: provider", "test.yaml:8:9: formats[0].steps[0].patern: is no step",
             "did you mean \"pattern\"?", "test.yaml:9:18", "did you mean \"sample\"?",
@@ -81,18 +74,20 @@ struct ParserDefinitionTests {
     }
 
     @Test func aNewerFormatIsRefusedAsAWhole() {
-        let found = problems(
-            minimal.split(separator: "\n").dropFirst().reduce("format: 2") {
-                $0 + "\n" + $1
-            })
+        let found = Shipped.problems(
+            yaml:
+                minimal.split(separator: "\n").dropFirst().reduce("format: 2") {
+                    $0 + "\n" + $1
+                })
         #expect(found == ["test.yaml:1:9: format: must be 1; a newer agent may read it"])
     }
 
     @Test func theNameMustBeThatOfTheFile() {
-        let found = problems(
-            minimal.split(separator: "\n").map {
-                $0 == "name: test" ? "name: other" : String($0)
-            }.joined(separator: "\n"))
+        let found = Shipped.problems(
+            yaml:
+                minimal.split(separator: "\n").map {
+                    $0 == "name: test" ? "name: other" : String($0)
+                }.joined(separator: "\n"))
         #expect(found.count == 1 && found[0].contains("name of the file"))
     }
 

@@ -72,6 +72,15 @@ enum Shipped {
         return parser.parse(batch([Array(text.utf8)]))
     }
 
+    /// What is wrong with a declaration that a test writes.
+    static func problems(yaml: String) -> [String] {
+        let problems = ConfigurationProblems()
+        let definition = ParserDefinition.read(
+            Array(yaml.utf8), file: "test.yaml", problems: problems)
+        if let definition { _ = ParserCompiler.compile(definition, problems: problems) }
+        return problems.list.map(\.description)
+    }
+
     /// What a declaration that a test writes makes of a text.
     static func parse(
         yaml: String, _ text: String, _ context: ParseContext = Shipped.context()

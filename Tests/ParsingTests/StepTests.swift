@@ -37,14 +37,6 @@ struct StepTests {
         }
     }
 
-    private func problems(_ yaml: String) -> [String] {
-        let problems = ConfigurationProblems()
-        let definition = ParserDefinition.read(
-            Array(yaml.utf8), file: "test.yaml", problems: problems)
-        if let definition { _ = ParserCompiler.compile(definition, problems: problems) }
-        return problems.list.map(\.description)
-    }
-
     // MARK: Paths
 
     @Test func aPathGoesIntoArraysByNumberByWordAndIntoAll() throws {
@@ -94,7 +86,8 @@ struct StepTests {
             ("t[", "close its ["), ("t[x]", "a number, member=word"), ("t[=x]", "around ="),
             ("t[k=]", "around ="), ("t[0][1]", "between two brackets"), ("''", "a word"),
         ] {
-            let found = problems(declaration("{json: {a: \(path == "''" ? path : "'\(path)'")}}"))
+            let found = Shipped.problems(
+                yaml: declaration("{json: {a: \(path == "''" ? path : "'\(path)'")}}"))
             #expect(found.contains { $0.contains(part) }, "\(path): \(found)")
         }
     }
@@ -174,13 +167,27 @@ struct StepTests {
     @Test func whatIsJoinedIsText() {
         let yaml = declaration("{json: {a: a, b: b}}").replacing(
             "actor.id: a", "session.id: {from: [a, b], join: '-', fingerprint: session}")
-        #expect(problems(yaml).contains { $0.contains("it cannot stand beside") })
+        #expect(Shipped.problems(yaml: yaml).contains { $0.contains("it cannot stand beside") })
+    }
+
+    /// The limit of patterns was one for all elements, and what stood behind it was read wrongly.
+    @Test func eachElementHasPatternsOfItsOwn() throws {
+        let steps = """
+            {each: list}, {json: {n: n}}, {pattern: {regexp: '(?<c>end)"\\}$', optional: true}}, \
+            {pattern: {from: n, regexp: '^(?<a>x)(?<b>[0-9]+)$'}}
+            """
+        let count = RecordParser.matchCountLimit + 10
+        let elements = (0..<count).map { "{\"n\":\"x\($0)\"}" }.joined(separator: ",")
+        let found = try values(steps, "{\"list\":[\(elements)],\"z\":\"end\"}")
+        #expect(found.count == count)
+        #expect(found.last == "x \(count - 1) end _" && found.first == "x 0 end _")
     }
 
     @Test func eachBelongsToFormats() {
         let yaml = declaration("{json: {a: a}}").replacingEvents(
             "[{steps: [{each: list}], action: LoginSucceeded}]")
-        #expect(problems(yaml).contains { $0.contains("among the steps of a format") })
+        #expect(
+            Shipped.problems(yaml: yaml).contains { $0.contains("among the steps of a format") })
     }
 
     // MARK: Texts
@@ -305,17 +312,7 @@ extension String {
 struct TimeLayoutTests {
     private func time(_ layout: String, _ text: String, zone: Zone = .utc) throws -> String? {
         let events = try Shipped.parse(
-            yaml: """
-                format: 1
-                name: test
-                provider: {vendor: Test, product: test}
-                verified: {sample: [a line]}
-                coverage: {log: a file}
-                recognise: {lines: [x]}
-                formats: [{name: only, steps: [{json: {t: t}}]}]
-                fields: {time: {from: t, time: \(layout)}}
-                events: [LoginSucceeded]
-                """, "{\"t\":\"\(text)\"}", Shipped.context(zone: zone))
+            yaml: declaration(layout), "{\"t\":\"\(text)\"}", Shipped.context(zone: zone))
         return events.damageLabel == nil ? events.fields()["time"] : nil
     }
 
@@ -384,21 +381,21 @@ struct TimeLayoutTests {
         ("isoo8601", "did you mean \"iso8601\"?"),
     ])
     func layoutsThatCannotWorkAreMistakes(_ layout: String, _ part: String) {
-        let problems = ConfigurationProblems()
-        let definition = ParserDefinition.read(
-            Array(
-                """
-                format: 1
-                name: test
-                provider: {vendor: Test, product: test}
-                verified: {sample: [a line]}
-                coverage: {log: a file}
-                recognise: {lines: [x]}
-                formats: [{name: only, steps: [{json: {t: t}}]}]
-                fields: {time: {from: t, time: \(layout)}}
-                events: [LoginSucceeded]
-                """.utf8), file: "test.yaml", problems: problems)
-        if let definition { _ = ParserCompiler.compile(definition, problems: problems) }
-        #expect(problems.list.contains { $0.description.contains(part) }, "\(problems.list)")
+        let found = Shipped.problems(yaml: declaration(layout))
+        #expect(found.contains { $0.contains(part) }, "\(found)")
+    }
+
+    private func declaration(_ layout: String) -> String {
+        """
+        format: 1
+        name: test
+        provider: {vendor: Test, product: test}
+        verified: {sample: [a line]}
+        coverage: {log: a file}
+        recognise: {lines: [x]}
+        formats: [{name: only, steps: [{json: {t: t}}]}]
+        fields: {time: {from: t, time: \(layout)}}
+        events: [LoginSucceeded]
+        """
     }
 }
