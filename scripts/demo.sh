@@ -72,9 +72,10 @@ write_line() {
 
 step "1. A signing key, and a configuration of one input and one sink"
 show "sealtail keygen --name idp1.example.com --out keys"
-vkey=$("$sealtail" keygen --name idp1.example.com --out "$folder/keys" \
-    | grep -Eo '[^[:space:]]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]{44}' | head -n 1)
-key_file=$(grep -rl PRIVATE+KEY "$folder/keys" | head -n 1)
+# Nobody here reads half of a pipe: the other end would die of SIGPIPE, now and then.
+"$sealtail" keygen --name idp1.example.com --out "$folder/keys" >"$folder/keygen.out"
+vkey=$(grep -m 1 -Eo '[^[:space:]]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]{44}' "$folder/keygen.out")
+key_file=$(grep -rl PRIVATE+KEY "$folder/keys")
 [ -n "$vkey" ] && [ -n "$key_file" ] || fail "keygen made no key"
 say "verifier key: $vkey"
 cat >"$folder/agent.yaml" <<YAML
@@ -120,7 +121,7 @@ writer_pid=''
 step "3. One line went in …"
 sed -n 2p "$folder/keycloak.log"
 step "… and this came out"
-grep '"grant":.*"authorization_code"' "$folder/events.ndjson" | head -n 1 | pretty
+grep -m 1 '"grant":.*"authorization_code"' "$folder/events.ndjson" | pretty
 
 step "4. The agent stops in order, and what it delivered verifies"
 kill -TERM "$agent_pid"
@@ -134,7 +135,7 @@ show "sealtail verify --vkey idp1.example.com+… events.ndjson"
 say "${green}verified${plain}"
 
 step "5. Somebody edits one byte in a copy: mallory becomes nallory"
-target=$(grep -n '"name":"mallory"' "$folder/events.ndjson" | head -n 1 | cut -d: -f1)
+target=$(grep -n -m 1 '"name":"mallory"' "$folder/events.ndjson" | cut -d: -f1)
 [ -n "$target" ] || fail "there is no failed login of mallory among the events"
 sed "${target}s/\"name\":\"mallory\"/\"name\":\"nallory\"/" "$folder/events.ndjson" \
     >"$folder/tampered.ndjson"
