@@ -51,7 +51,9 @@ struct Health: Sendable {
             body.append(jsonString: reason)
         }
         body.append("]")
-        let unverified = roster.deliveries.filter(\.configuration.tls.isUnverified)
+        let unverified = roster.deliveries.filter { loop in
+            loop.configuration.options.tls?.isUnverified == true
+        }
         if !unverified.isEmpty {
             body.append(",\"warnings\":[")
             for (index, loop) in unverified.enumerated() {

@@ -147,7 +147,7 @@ extension Pipeline {
         for part in ceiling.parts {
             log.debug("Memory at most.", ["part": part.name, "bytes": part.byteCount])
         }
-        for sink in configuration.sinks where sink.tls.isUnverified {
+        for sink in configuration.sinks where sink.options.tls?.isUnverified == true {
             log.warning(
                 "TLS verification is off: anyone on the way can read and answer.",
                 ["sink": sink.id])

@@ -3,17 +3,30 @@ import Events
 import Platform
 import Synchronization
 
+/// What may be written about a sink of type `file` beside the keys of all sinks.
+struct FileOptions: SinkOptions {
+    static let keys = ["path"]
+
+    /// The file that is written.
+    let path: String
+
+    init(reading reader: inout ConfigurationReader) {
+        path = reader.requiredString("path")
+        if !path.isEmpty, !path.hasPrefix("/") {
+            reader.problem("path", "must begin with /, is \"\(path)\"")
+        }
+    }
+}
+
 /// Appends events to a file, one line each, and reports them when they are safe on the disk.
 ///
 /// The file is the agent's own: other programs may move it away or empty it, not write to it.
 // Safe because one thread makes all calls but wake, which touches the monitor only.
 final class FileSink: Sink, @unchecked Sendable {
     static let entry = SinkEntry(
-        type: "file", formats: [.canonical, .ecs], keys: [.path],
-        promise: "An event counts as delivered when it is safe on the disk."
-    ) { (configuration: SinkConfiguration) throws(SinkError) -> any Sink in
-        FileSink(configuration)
-    }
+        type: "file", formats: [.canonical, .ecs],
+        promise: "An event counts as delivered when it is safe on the disk.",
+        options: FileOptions.self, make: FileSink.init)
 
     /// The longest line that can be ours: how far back the start of a half line is looked for.
     static let lineByteLimit = 1 << 20
@@ -29,9 +42,9 @@ final class FileSink: Sink, @unchecked Sendable {
     private var waiting: [(ticket: UInt64, end: Int, rejections: [Rejection])] = []
     private let wakeUp = Monitor(false)
 
-    init(_ configuration: SinkConfiguration) {
-        path = configuration.path
-        rendering = EventRendering(configuration.format, index: configuration.index)
+    init(_ configuration: SinkConfiguration, _ options: FileOptions) {
+        path = options.path
+        rendering = EventRendering(configuration.format)
     }
 
     func deliver(_ batch: DeliveryBatch, ticket: UInt64) {

@@ -3,25 +3,41 @@ import Platform
 
 /// One type of sink: what it is called, what may be written about it, how it is made.
 public struct SinkEntry: Sendable {
-    /// Keys that only some types use.
-    public enum Key: Sendable {
-        /// `endpoint`, `auth`, `tls` and `compression`.
-        case http
-        /// `index`.
-        case index
-        /// `path`.
-        case path
-    }
-
     /// The word in `type`.
     public let type: String
     /// The formats it can write, the default first.
     public let formats: [SinkFormat]
-    /// The keys it uses beside those of all sinks.
-    public let keys: Set<Key>
     /// What it can promise about delivery, in one sentence for `sealtail check`.
     public let promise: String
+    /// When a batch is full unless the user says otherwise.
+    public let batch: SinkConfiguration.Batch
+    /// The keys it uses beside those of all sinks.
+    public let keys: [String]
+    let readOptions: @Sendable (inout ConfigurationReader) -> any SinkOptions
     let make: @Sendable (SinkConfiguration) throws(SinkError) -> any Sink
+
+    /// Describes a type of sink.
+    ///
+    /// - Parameter make: makes the sink; nothing is opened or connected by it. Throws when the
+    ///   configuration names files that cannot be read.
+    init<Options: SinkOptions>(
+        type: String, formats: [SinkFormat], batch: SinkConfiguration.Batch = .usual,
+        promise: String, options: Options.Type,
+        make: @escaping @Sendable (SinkConfiguration, Options) throws(SinkError) -> any Sink
+    ) {
+        self.type = type
+        self.formats = formats
+        self.promise = promise
+        self.batch = batch
+        keys = Options.keys
+        readOptions = { reader in Options(reading: &reader) }
+        self.make = { (configuration) throws(SinkError) -> any Sink in
+            guard let options = configuration.options as? Options else {
+                bug("a sink of type \(type) with the options of another type")
+            }
+            return try make(configuration, options)
+        }
+    }
 }
 
 /// All types of sinks, sorted.
@@ -35,6 +51,9 @@ public enum SinkCatalog {
 
     /// The words that `type` may be.
     public static var types: [String] { entries.map(\.type) }
+
+    /// The keys that only some types use.
+    static let keys = Set(entries.flatMap(\.keys)).sorted()
 
     /// Makes the sink that a configuration describes; nothing is opened or connected yet.
     ///

@@ -9,9 +9,10 @@ import Platform
 // Safe because one thread makes all calls but wake, which rings a bell that any thread may ring.
 final class StandardOutputSink: Sink, @unchecked Sendable {
     static let entry = SinkEntry(
-        type: "stdout", formats: [.canonical, .ecs], keys: [],
-        promise: "An event counts as delivered when the pipe has taken it, read or not."
-    ) { (configuration: SinkConfiguration) throws(SinkError) -> any Sink in
+        type: "stdout", formats: [.canonical, .ecs],
+        promise: "An event counts as delivered when the pipe has taken it, read or not.",
+        options: NoSinkOptions.self
+    ) { (configuration, _) throws(SinkError) in
         try StandardOutputSink(configuration, File(borrowing: 1, path: "standard output"))
     }
 
@@ -34,7 +35,7 @@ final class StandardOutputSink: Sink, @unchecked Sendable {
             throw SinkError(sink: configuration.id, "\(error)")
         }
         self.file = file
-        rendering = EventRendering(configuration.format, index: configuration.index)
+        rendering = EventRendering(configuration.format)
     }
 
     func deliver(_ batch: DeliveryBatch, ticket: UInt64) {

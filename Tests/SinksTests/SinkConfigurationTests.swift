@@ -25,18 +25,20 @@ import Testing
         #expect(problems == [])
         let configuration = try #require(read)
         #expect(configuration.id == "siem_1")
-        #expect(configuration.endpoint?.host == "es.example.com")
-        #expect(configuration.endpoint?.port == 9201)
-        #expect(configuration.endpoint?.path == "/prefix")
+        let options = try #require(configuration.options as? ElasticsearchOptions)
+        let http = options.http
+        #expect(http.endpoint?.host == "es.example.com")
+        #expect(http.endpoint?.port == 9201)
+        #expect(http.endpoint?.path == "/prefix")
         #expect(
-            configuration.authentication
+            http.authentication
                 == .basic(username: "agent", password: Secret(Array("s3cret".utf8))))
-        #expect(configuration.tls.authorityFile == "/ca.pem")
-        #expect(configuration.tls.certificateFile == "/c.pem")
-        #expect(configuration.tls.keyFile == "/k.pem")
-        #expect(configuration.tls.serverName == "es.example.org")
-        #expect(!configuration.tls.isUnverified)
-        #expect(configuration.compression == .none)
+        #expect(http.tls.authorityFile == "/ca.pem")
+        #expect(http.tls.certificateFile == "/c.pem")
+        #expect(http.tls.keyFile == "/k.pem")
+        #expect(http.tls.serverName == "es.example.org")
+        #expect(!http.tls.isUnverified)
+        #expect(http.compression == .none)
         #expect(configuration.filter?["min_severity"]?.scalar == "low")
         #expect(configuration.deadLetterByteLimit == 2 << 20)
         #expect(configuration.batch.byteLimit == 2 << 20)
@@ -45,7 +47,7 @@ import Testing
         #expect(configuration.inFlight == 2)
         #expect(configuration.retry.initial == .seconds(1))
         #expect(configuration.retry.longest == .seconds(300))
-        #expect(configuration.index == "logs-oauth.audit-prod")
+        #expect(options.index == "logs-oauth.audit-prod")
     }
 
     @Test func defaultsSufficeForAnHTTPSink() throws {
@@ -54,8 +56,9 @@ import Testing
         #expect(problems == [])
         let configuration = try #require(read)
         #expect(configuration.format == .ecs)
-        #expect(configuration.compression == .gzip)
-        #expect(configuration.index == "logs-oauth.audit-default")
+        let options = try #require(configuration.options as? ElasticsearchOptions)
+        #expect(options.http.compression == .gzip)
+        #expect(options.index == "logs-oauth.audit-default")
         #expect(configuration.inFlight == 4)
         #expect(configuration.batch.byteLimit == 1 << 20)
         #expect(configuration.deadLetterByteLimit == 1 << 30)
@@ -65,7 +68,7 @@ import Testing
         ("{id: a b, type: stdout}", "id: must be 1 to 64 of a-z, 0-9 and _"),
         ("{id: A, type: stdout}", "id: must be"),
         ("{type: stdout}", "id: must be set"),
-        ("{id: a, type: splunk_hec}", "there are elasticsearch, file, stdout"),
+        ("{id: a, type: siem}", "there are elasticsearch"),
         ("{id: a, type: file}", "path: must be set"),
         ("{id: a, type: file, path: out.ndjson}", "path: must begin with /"),
         ("{id: a, type: stdout, path: /out}", "path: does not go with type stdout"),
@@ -113,7 +116,7 @@ import Testing
         ("http://[2001:db8::1]:9200/a/b", "2001:db8::1", 9200, "/a/b"),
     ])
     func anEndpointIsTakenApart(text: String, host: String, port: Int, path: String) throws {
-        let endpoint = try #require(SinkConfiguration.Endpoint(text: text))
+        let endpoint = try #require(Endpoint(text: text))
         #expect(endpoint.host == host)
         #expect(endpoint.port == port)
         #expect(endpoint.path == path)

@@ -8,8 +8,8 @@ import Synchronization
 /// One thread makes all calls but `wake`. Nothing moves except inside `start` and `finished`.
 final class HTTPClient {
     private let sink: String
-    private let endpoint: SinkConfiguration.Endpoint
-    private let tls: SinkConfiguration.TLS
+    private let endpoint: Endpoint
+    private let tls: TLSOptions
     private let origin: String
     // Freed last, so that a wake from another thread always finds it.
     private let multi: MultiHandle
@@ -26,10 +26,12 @@ final class HTTPClient {
     ///   - headers: lines that every request carries, as `Content-Type: …`.
     ///   - inFlight: how many exchanges there will be at once.
     init(
-        sink: String, endpoint: SinkConfiguration.Endpoint,
-        authentication: SinkConfiguration.Authentication?, tls: SinkConfiguration.TLS,
-        headers lines: [String], inFlight: Int
+        sink: String, _ options: HTTPOptions, headers lines: [String], inFlight: Int
     ) throws(SinkError) {
+        guard let endpoint = options.endpoint else {
+            throw SinkError(sink: sink, "endpoint: must be set")
+        }
+        let tls = options.tls
         guard sealtail_curl_prepare() == CURLE_OK, let multi = MultiHandle() else {
             throw SinkError(sink: sink, "the HTTP library cannot be prepared")
         }
@@ -55,7 +57,9 @@ final class HTTPClient {
         origin = "\(scheme)://\(name):\(endpoint.port)\(endpoint.path)"
         // An empty Expect header keeps curl from waiting for a 100 before each larger body.
         headers = HeaderList(lines + ["Expect:"])
-        if let authentication { HTTPClient.append(authentication, to: headers) }
+        if let authentication = options.authentication {
+            HTTPClient.append(authentication, to: headers)
+        }
         if tls.serverName != nil {
             detour = HeaderList([
                 "\(name):\(endpoint.port):\(endpoint.urlHost):\(endpoint.port)"
@@ -237,7 +241,7 @@ final class HTTPClient {
     }
 
     private static func append(
-        _ authentication: SinkConfiguration.Authentication, to headers: HeaderList
+        _ authentication: HTTPOptions.Authentication, to headers: HeaderList
     ) {
         var line: [UInt8]
         switch authentication {

@@ -9,11 +9,9 @@ import Platform
 // Safe because one thread makes all calls but wake, which the client allows from any thread.
 final class ElasticsearchSink: Sink, @unchecked Sendable {
     static let entry = SinkEntry(
-        type: "elasticsearch", formats: [.ecs, .canonical], keys: [.http, .index],
-        promise: "An event counts as delivered when its own item of the answer says so."
-    ) { (configuration: SinkConfiguration) throws(SinkError) -> any Sink in
-        try ElasticsearchSink(configuration)
-    }
+        type: "elasticsearch", formats: [.ecs, .canonical],
+        promise: "An event counts as delivered when its own item of the answer says so.",
+        options: ElasticsearchOptions.self, make: ElasticsearchSink.init)
 
     private static let path = "/_bulk"
 
@@ -35,22 +33,20 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
         var rejections: [Rejection]
     }
 
-    init(_ configuration: SinkConfiguration) throws(SinkError) {
-        guard let endpoint = configuration.endpoint else {
-            throw SinkError(sink: configuration.id, "endpoint: must be set")
-        }
+    init(
+        _ configuration: SinkConfiguration, _ options: ElasticsearchOptions
+    ) throws(SinkError) {
         var headers = ["Content-Type: application/x-ndjson", "Accept: application/json"]
-        let isCompressed = configuration.compression == .gzip
+        let isCompressed = options.http.compression == .gzip
         if isCompressed { headers.append("Content-Encoding: gzip") }
         gzip = isCompressed ? GzipEncoder(level: 1) : nil
         client = try HTTPClient(
-            sink: configuration.id, endpoint: endpoint,
-            authentication: configuration.authentication, tls: configuration.tls,
-            headers: headers, inFlight: configuration.inFlight)
-        rendering = EventRendering(configuration.format, index: configuration.index)
+            sink: configuration.id, options.http, headers: headers,
+            inFlight: configuration.inFlight)
+        rendering = EventRendering(configuration.format, index: options.index)
         var prefix = ByteWriter()
         prefix.append("{\"create\":{\"_index\":")
-        prefix.append(jsonString: configuration.index)
+        prefix.append(jsonString: options.index)
         prefix.append(",\"_id\":")
         idLine = EventRendering.IDLine(
             prefix: prefix.makeArray(), suffix: Array("}}\n".utf8))

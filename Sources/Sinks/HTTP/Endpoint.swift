@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-extension SinkConfiguration.Endpoint {
+/// Where an HTTP sink delivers to.
+public struct Endpoint: Sendable, Equatable {
+    /// True for `https`.
+    public var isSecure: Bool
+    /// The name or address, an IPv6 address without brackets.
+    public var host: String
+    /// The port, from the scheme where none was written.
+    public var port: Int
+    /// The path in front of what the sink adds, without a slash at its end.
+    public var path: String
+
     /// Reads `http://host`, `https://host:port/path` or `https://[address]:port`.
     ///
     /// Nil for anything else: another scheme, a user, a query, a fragment, a control character.
