@@ -62,6 +62,14 @@ public struct Endpoint: Sendable, Equatable {
     /// The host as it stands in a URL, an IPv6 address in brackets.
     var urlHost: String { host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host }
 
+    /// The host and the port, for people.
+    var place: String { "\(urlHost):\(port)" }
+
+    /// The endpoint as a URL, where wanted with another name in place of its host.
+    func url(as name: String? = nil) -> String {
+        "\(isSecure ? "https" : "http")://\(name ?? urlHost):\(port)\(path)"
+    }
+
     private static func isName(_ host: String) -> Bool {
         !host.isEmpty && host.utf8.count <= 253
             && host.utf8.allSatisfy { byte in

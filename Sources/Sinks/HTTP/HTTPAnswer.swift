@@ -19,6 +19,8 @@ enum HTTPLimit {
     static let answerEventByteCount = 2 << 10
     /// The longest delay that the far side can ask for.
     static let retryAfter = Duration.seconds(3600)
+    /// The longest value of a header line that is taken from an answer.
+    static let headerByteCount = 4 << 10
     /// How much of an answer stands in a sentence.
     static let quotedByteCount = 240
     /// What is sent and received in one piece.
@@ -38,6 +40,9 @@ struct HTTPAnswer: Sendable {
     var body: [UInt8]
     /// The delay that the far side asks for, at most `HTTPLimit.retryAfter`.
     var retryAfter: Duration?
+    /// What `HTTPRequest.answerHeaders` asked for and the answer had, under the names as they were
+    /// asked for. Untrusted, on one line, at most `HTTPLimit.headerByteCount` bytes each.
+    var headers: [String: String] = [:]
 
     /// What a status that is no success means for a request with this many events; nil for 2xx.
     ///

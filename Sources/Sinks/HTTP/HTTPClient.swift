@@ -10,12 +10,15 @@ final class HTTPClient {
     private let sink: String
     private let endpoint: Endpoint
     private let tls: TLSOptions
-    private let origin: String
     // Freed last, so that a wake from another thread always finds it.
     private let multi: MultiHandle
-    private let headers: HeaderList
+    private let lines: [String]
+    private var secrets: [HTTPRequest.SecretHeader]
+    // The lines of a request that has none of its own.
+    private let usual = HeaderList()
     private var detour: HeaderList?
     private var idle: [Transfer] = []
+    private var foreignIdle: [Transfer] = []
     // Safe because the handles serve as names only: each value owns its own key.
     private var running: [UnsafeMutableRawPointer: Transfer] = [:]
     private let isWoken = Atomic<Bool>(false)
@@ -24,9 +27,11 @@ final class HTTPClient {
     ///
     /// - Parameters:
     ///   - headers: lines that every request carries, as `Content-Type: …`.
+    ///   - secretHeaders: further ones, beside that of `auth`.
     ///   - inFlight: how many exchanges there will be at once.
     init(
-        sink: String, _ options: HTTPOptions, headers lines: [String], inFlight: Int
+        sink: String, _ options: HTTPOptions, headers lines: [String],
+        secretHeaders: [HTTPRequest.SecretHeader] = [], inFlight: Int
     ) throws(SinkError) {
         guard let endpoint = options.endpoint else {
             throw SinkError(sink: sink, "endpoint: must be set")
@@ -50,20 +55,19 @@ final class HTTPClient {
         self.endpoint = endpoint
         self.tls = tls
         self.multi = multi
-        // With a server name of its own the URL carries that name, so that SNI, verification and
-        // the Host header all use it, and only the connection goes to the endpoint's host.
-        let scheme = endpoint.isSecure ? "https" : "http"
-        let name = tls.serverName ?? endpoint.urlHost
-        origin = "\(scheme)://\(name):\(endpoint.port)\(endpoint.path)"
-        // An empty Expect header keeps curl from waiting for a 100 before each larger body.
-        headers = HeaderList(lines + ["Expect:"])
+        self.lines = lines
+        secrets = secretHeaders
         if let authentication = options.authentication {
-            HTTPClient.append(authentication, to: headers)
+            secrets.append(authentication.header)
         }
-        if tls.serverName != nil {
-            detour = HeaderList([
-                "\(name):\(endpoint.port):\(endpoint.urlHost):\(endpoint.port)"
-            ])
+        usual.append(lines, secrets)
+        usual.append(HTTPClient.silencing, [])
+        if let name = tls.serverName {
+            // The URL carries that name, so that SNI, verification and the Host header all use
+            // it, and only the connection goes to the endpoint's host.
+            let detour = HeaderList()
+            detour.append(["\(name):\(endpoint.port):\(endpoint.place)"], [])
+            self.detour = detour
         }
         multi.set(CURLMOPT_MAXCONNECTS, inFlight)
         multi.set(CURLMOPT_MAX_TOTAL_CONNECTIONS, inFlight)
@@ -73,40 +77,77 @@ final class HTTPClient {
         close()
     }
 
+    /// Lines with which curl leaves out what it would say of itself. An empty Expect keeps it from
+    /// waiting for a 100 before each larger body.
+    private static let silencing = ["Expect:", "Content-Type:"]
+
     /// Begins a POST; its result comes out of `finished` under this ticket.
-    ///
-    /// `path` begins with a slash and is added to the endpoint's own. The body is copied. The
-    /// answer may be as long as `eventCount` events give reason for.
     func post(_ path: String, _ body: Span<UInt8>, eventCount: Int, ticket: UInt64) {
-        let transfer = freeTransfer()
-        transfer.setBody(body)
-        transfer.eventCount = eventCount
-        start(transfer, path, ticket)
+        var request = HTTPRequest(.post, path)
+        request.eventCount = eventCount
+        start(request, body, ticket: ticket)
     }
 
     /// Begins a GET; its result comes out of `finished` under this ticket.
     func get(_ path: String, ticket: UInt64) {
-        let transfer = freeTransfer()
-        transfer.set(CURLOPT_HTTPGET, 1)
-        transfer.eventCount = 0
-        start(transfer, path, ticket)
+        start(HTTPRequest(.get, path), ticket: ticket)
     }
 
-    private func freeTransfer() -> Transfer {
-        guard let transfer = idle.popLast() ?? makeTransfer() else {
+    /// Begins a request without a body; its result comes out of `finished` under this ticket.
+    ///
+    /// POST and PUT say then that their body has no bytes.
+    func start(_ request: HTTPRequest, ticket: UInt64) {
+        let transfer = freeTransfer(request)
+        switch request.method {
+        case .get, .head, .delete:
+            transfer.setMethod(request.method)
+        case .post, .put:
+            let nothing: [UInt8] = []
+            transfer.setMethod(request.method, nothing.span)
+        }
+        begin(transfer, request, ticket)
+    }
+
+    /// Begins a request; its result comes out of `finished` under this ticket.
+    ///
+    /// The body is copied. `Content-Type` is sent only when a header line says it.
+    func start(_ request: HTTPRequest, _ body: Span<UInt8>, ticket: UInt64) {
+        let transfer = freeTransfer(request)
+        transfer.setMethod(request.method, body)
+        begin(transfer, request, ticket)
+    }
+
+    private func freeTransfer(_ request: HTTPRequest) -> Transfer {
+        let isForeign = request.origin != nil
+        let former = isForeign ? foreignIdle.popLast() : idle.popLast()
+        guard let transfer = former ?? makeTransfer(isForeign: isForeign) else {
             bug("no memory for an HTTP request")
         }
         return transfer
     }
 
-    private func start(_ transfer: Transfer, _ path: String, _ ticket: UInt64) {
-        transfer.prepare(url: origin + path, ticket: ticket)
+    private func begin(_ transfer: Transfer, _ request: HTTPRequest, _ ticket: UInt64) {
+        transfer.prepare(
+            request, to: request.origin ?? endpoint,
+            as: request.origin == nil ? tls.serverName : nil, ticket: ticket)
+        transfer.setHeaders(headers(request))
         // Safe because the handle is in no multi handle: it is new or was removed when it ended.
         guard curl_multi_add_handle(multi.pointer, transfer.handle) == CURLM_OK else {
             bug("an HTTP request could not be started")
         }
         running[transfer.handle] = transfer
         perform()
+    }
+
+    /// The lines of a request: its own, then those of the client.
+    private func headers(_ request: HTTPRequest) -> HeaderList {
+        let isForeign = request.origin != nil
+        if !isForeign, request.headers.isEmpty, request.secretHeaders.isEmpty { return usual }
+        let list = HeaderList()
+        list.append(request.headers, request.secretHeaders)
+        if !isForeign { list.append(lines, secrets) }
+        list.append(HTTPClient.silencing, [])
+        return list
     }
 
     /// How many exchanges are under way.
@@ -143,6 +184,7 @@ final class HTTPClient {
         for (_, transfer) in running { remove(transfer) }
         running.removeAll()
         idle.removeAll()
+        foreignIdle.removeAll()
     }
 
     // MARK: Inside
@@ -164,13 +206,13 @@ final class HTTPClient {
             remove(transfer)
             ended.append((transfer.ticket, result(transfer, code)))
             transfer.finish()
-            idle.append(transfer)
+            if transfer.isForeign { foreignIdle.append(transfer) } else { idle.append(transfer) }
         }
         return ended
     }
 
     private func remove(_ transfer: Transfer) {
-        // Safe because the handle was added by `start` and is removed once.
+        // Safe because the handle was added by `begin` and is removed once.
         curl_multi_remove_handle(multi.pointer, transfer.handle)
     }
 
@@ -178,22 +220,23 @@ final class HTTPClient {
         _ transfer: Transfer, _ code: CURLcode
     ) -> Result<HTTPAnswer, DeliveryError> {
         if transfer.isTooLong || code == CURLE_FILESIZE_EXCEEDED {
-            let reason = "\(origin): the answer is longer than \(transfer.answerLimit >> 10) KiB"
+            let (place, limit) = (transfer.endpoint.place, transfer.answerLimit >> 10)
+            let reason = "\(place): the answer is longer than \(limit) KiB"
             // Fewer events give reason for fewer words.
             return .failure(
                 transfer.eventCount > 1
                     ? .split(reason: reason, code: .answer)
                     : .retry(after: nil, reason: reason, code: .answer))
         }
-        guard code == CURLE_OK else { return .failure(failure(code, transfer.words(code))) }
+        guard code == CURLE_OK else { return .failure(failure(code, transfer)) }
         return .success(
             HTTPAnswer(
                 status: transfer.status, body: transfer.takeAnswer(),
-                retryAfter: transfer.retryAfter))
+                retryAfter: transfer.retryAfter, headers: transfer.answerHeaders))
     }
 
-    private func failure(_ code: CURLcode, _ words: String) -> DeliveryError {
-        let reason = "\(endpoint.host):\(endpoint.port): \(words)"
+    private func failure(_ code: CURLcode, _ transfer: Transfer) -> DeliveryError {
+        let reason = "\(transfer.endpoint.place): \(transfer.words(code))"
         switch code {
         case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM,
             CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CIPHER, CURLE_SSL_ISSUER_ERROR,
@@ -209,24 +252,25 @@ final class HTTPClient {
         }
     }
 
-    private func makeTransfer() -> Transfer? {
-        guard let transfer = Transfer() else { return nil }
+    private func makeTransfer(isForeign: Bool) -> Transfer? {
+        guard let transfer = Transfer(endpoint, isForeign: isForeign) else { return nil }
         transfer.set(CURLOPT_NOSIGNAL, 1)
         transfer.set(CURLOPT_PROTOCOLS_STR, "http,https")
         transfer.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
         transfer.set(CURLOPT_FOLLOWLOCATION, 0)
         transfer.set(CURLOPT_USERAGENT, "sealtail")
         transfer.set(CURLOPT_CONNECTTIMEOUT_MS, HTTPLimit.connectTime.wholeMilliseconds)
-        transfer.set(CURLOPT_TIMEOUT_MS, HTTPLimit.exchangeTime.wholeMilliseconds)
         transfer.set(CURLOPT_MAXAGE_CONN, HTTPLimit.connectionIdleTime.wholeSeconds)
         transfer.set(CURLOPT_MAXLIFETIME_CONN, HTTPLimit.connectionAge.wholeSeconds)
         transfer.set(CURLOPT_TCP_KEEPALIVE, 1)
         transfer.set(CURLOPT_BUFFERSIZE, HTTPLimit.pieceByteCount)
         transfer.set(CURLOPT_UPLOAD_BUFFERSIZE, HTTPLimit.pieceByteCount)
-        transfer.set(CURLOPT_HTTPHEADER, headers)
-        if let detour { transfer.set(CURLOPT_CONNECT_TO, detour) }
-        guard endpoint.isSecure else { return transfer }
         transfer.set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+        guard !isForeign else {
+            transfer.set(CURLOPT_PROXY, "")
+            return transfer
+        }
+        if let detour { transfer.setDetour(detour) }
         transfer.set(CURLOPT_SSL_VERIFYPEER, tls.isUnverified ? 0 : 1)
         transfer.set(CURLOPT_SSL_VERIFYHOST, tls.isUnverified ? 0 : 2)
         transfer.set(CURLOPT_CA_CACHE_TIMEOUT, HTTPLimit.connectionAge.wholeSeconds)
@@ -239,224 +283,4 @@ final class HTTPClient {
         if let path = tls.keyFile { transfer.set(CURLOPT_SSLKEY, path) }
         return transfer
     }
-
-    private static func append(
-        _ authentication: HTTPOptions.Authentication, to headers: HeaderList
-    ) {
-        var line: [UInt8]
-        switch authentication {
-        case .apiKey(let key):
-            line = Array("Authorization: ApiKey ".utf8)
-            key.withBytes { bytes in for index in bytes.indices { line.append(bytes[index]) } }
-        case .bearer(let token):
-            line = Array("Authorization: Bearer ".utf8)
-            token.withBytes { bytes in for index in bytes.indices { line.append(bytes[index]) } }
-        case .basic(let username, let password):
-            line = Array("Authorization: Basic ".utf8)
-            var pair = Array("\(username):".utf8)
-            password.withBytes { bytes in
-                for index in bytes.indices { pair.append(bytes[index]) }
-            }
-            Base64.append(pair.span, to: &line)
-            Secret.wipe(&pair)
-        }
-        headers.append(line)
-        Secret.wipe(&line)
-    }
-}
-
-/// A multi handle with its own lifetime.
-private final class MultiHandle {
-    // Safe because init makes it and deinit frees it.
-    let pointer: UnsafeMutableRawPointer
-
-    init?() {
-        guard let pointer = curl_multi_init() else { return nil }
-        self.pointer = pointer
-    }
-
-    deinit {
-        // Safe because the client removes every handle before it lets go of this one.
-        curl_multi_cleanup(pointer)
-    }
-
-    func set(_ option: CURLMoption, _ value: Int) {
-        // Safe because the option takes a long.
-        sealtail_curl_multi_set_long(pointer, option, value)
-    }
-}
-
-/// A list of header lines as libcurl wants them.
-private final class HeaderList {
-    // Safe because libcurl only reads it and deinit frees it.
-    fileprivate var pointer: UnsafeMutablePointer<curl_slist>?
-
-    init(_ lines: [String]) {
-        for line in lines { append(Array(line.utf8)) }
-    }
-
-    deinit {
-        // Safe because the list belongs to this object alone.
-        curl_slist_free_all(pointer)
-    }
-
-    func append(_ line: [UInt8]) {
-        var line = line
-        line.append(0)
-        // Safe because the text ends in a zero byte and the library copies it.
-        let longer = line.withUnsafeBytes { bytes in
-            curl_slist_append(pointer, bytes.bindMemory(to: CChar.self).baseAddress)
-        }
-        Secret.wipe(&line)
-        guard let longer else { bug("no memory for a header") }
-        pointer = longer
-    }
-}
-
-/// One exchange, used again and again: an easy handle and the memory that libcurl reads and fills.
-private final class Transfer {
-    // Safe because init makes it, deinit frees it, and no callback outlives it.
-    let handle: UnsafeMutableRawPointer
-    private(set) var ticket: UInt64 = 0
-    private(set) var isTooLong = false
-    private var answer: [UInt8] = []
-    // Safe because libcurl uses both only between `prepare` and `finish`, and they are freed last.
-    private var body = UnsafeMutableRawBufferPointer(start: nil, count: 0)
-    private let message: UnsafeMutablePointer<CChar>
-
-    /// How many events the request brings.
-    var eventCount = 0
-    /// The longest answer that is taken.
-    var answerLimit: Int { HTTPLimit.answerByteCount(eventCount: eventCount) }
-
-    init?() {
-        guard let handle = curl_easy_init() else { return nil }
-        self.handle = handle
-        // Safe because the buffer has the size that libcurl asks for and outlives the handle.
-        message = .allocate(capacity: Int(CURL_ERROR_SIZE))
-        message.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
-        sealtail_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, message)
-        // Safe because the callback is called only while this object performs its transfer.
-        sealtail_curl_set_pointer(
-            handle, CURLOPT_WRITEDATA, Unmanaged.passUnretained(self).toOpaque())
-        sealtail_curl_set_writer(handle) { bytes, size, count, context in
-            guard let bytes, let context else { return 0 }
-            // Safe because the context is the transfer that owns the running handle.
-            let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
-            return transfer.take(UnsafeRawBufferPointer(start: bytes, count: size * count))
-        }
-    }
-
-    deinit {
-        // Safe because the handle is in no multi handle any more.
-        curl_easy_cleanup(handle)
-        message.deallocate()
-        body.deallocate()
-    }
-
-    func set(_ option: CURLoption, _ value: Int) {
-        // Safe because the option takes a long; what an old library does not know it leaves alone.
-        sealtail_curl_set_long(handle, option, value)
-    }
-
-    func set(size option: CURLoption, _ value: Int) {
-        // Safe because the option takes a curl_off_t.
-        sealtail_curl_set_size(handle, option, Int64(value))
-    }
-
-    func set(_ option: CURLoption, _ value: String) {
-        // Safe because the library copies the text.
-        sealtail_curl_set_text(handle, option, value)
-    }
-
-    func clear(_ option: CURLoption) {
-        // Safe because the option takes a text, and none sets it back to nothing.
-        sealtail_curl_set_text(handle, option, nil)
-    }
-
-    func set(_ option: CURLoption, _ list: HeaderList) {
-        // Safe because the client keeps the list longer than its transfers.
-        sealtail_curl_set_list(handle, option, list.pointer)
-    }
-
-    /// Makes ready for the next exchange.
-    func prepare(url: String, ticket: UInt64) {
-        self.ticket = ticket
-        isTooLong = false
-        answer.removeAll(keepingCapacity: true)
-        message[0] = 0
-        set(size: CURLOPT_MAXFILESIZE_LARGE, answerLimit)
-        set(CURLOPT_URL, url)
-    }
-
-    /// Makes the exchange a POST of a copy of these bytes.
-    func setBody(_ bytes: Span<UInt8>) {
-        if body.count < max(bytes.count, 1) {
-            body.deallocate()
-            // Safe because the old block is not in use between two exchanges.
-            body = .allocate(byteCount: max(bytes.count, 1), alignment: 16)
-        }
-        bytes.withUnsafeBytes { source in
-            // Safe because the block has room for the bytes.
-            if source.count > 0 { body.copyMemory(from: source) }
-        }
-        set(CURLOPT_POST, 1)
-        set(size: CURLOPT_POSTFIELDSIZE_LARGE, bytes.count)
-        // Safe because the block stays until the exchange has ended.
-        sealtail_curl_set_pointer(handle, CURLOPT_POSTFIELDS, body.baseAddress)
-    }
-
-    /// Lets go of an answer that was unusually long.
-    func finish() {
-        if answer.capacity > HTTPLimit.pieceByteCount { answer = [] }
-    }
-
-    var status: Int {
-        var value = 0
-        // Safe because the value is a long and outlives the call.
-        sealtail_curl_long(handle, CURLINFO_RESPONSE_CODE, &value)
-        return value
-    }
-
-    /// What Retry-After says, as seconds or as a date.
-    var retryAfter: Duration? {
-        var seconds: Int64 = 0
-        // Safe because the value is a curl_off_t and outlives the call.
-        guard sealtail_curl_size(handle, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK,
-            seconds > 0
-        else { return nil }
-        return min(.seconds(seconds), HTTPLimit.retryAfter)
-    }
-
-    /// libcurl's own words about a failure.
-    func words(_ code: CURLcode) -> String {
-        // Safe because the buffer always ends in a zero byte, as does the constant text.
-        let detail = String(cString: message)
-        let general = curl_easy_strerror(code).map { String(cString: $0) } ?? "unknown error"
-        let text = detail.isEmpty || detail == general ? general : "\(general): \(detail)"
-        return DeliveryText.oneLine(text, byteLimit: Rejection.textByteLimit)
-    }
-
-    func takeAnswer() -> [UInt8] {
-        let taken = answer
-        answer = []
-        return taken
-    }
-
-    // Safe because libcurl keeps the bytes for the call and they are copied at once.
-    // Fewer bytes than offered end the transfer.
-    private func take(_ bytes: UnsafeRawBufferPointer) -> Int {
-        guard answer.count + bytes.count <= answerLimit else {
-            isTooLong = true
-            answer = []
-            return 0
-        }
-        answer.append(contentsOf: bytes)
-        return bytes.count
-    }
-}
-
-extension Duration {
-    fileprivate var wholeMilliseconds: Int { Int(wholeNanoseconds / 1_000_000) }
-    fileprivate var wholeSeconds: Int { Int(wholeNanoseconds / 1_000_000_000) }
 }

@@ -4,7 +4,9 @@ import Platform
 /// How a sink that speaks HTTP reaches the far side: `endpoint`, `auth`, `tls`, `compression`.
 public struct HTTPOptions: Sendable {
     /// The keys that these are read from.
-    static let keys = ["endpoint", "auth", "tls", "compression"]
+    static let keys = keysWithoutAuthentication + ["auth"]
+    /// The keys for a sink that says who it is in a way of its own.
+    static let keysWithoutAuthentication = ["endpoint", "tls", "compression"]
 
     /// Where the sink delivers to; nil only when it was written wrongly.
     public var endpoint: Endpoint?
@@ -23,6 +25,31 @@ public struct HTTPOptions: Sendable {
         case basic(username: String, password: Secret)
         /// `Authorization: Bearer …`.
         case bearer(Secret)
+
+        /// The header line that says it.
+        var header: HTTPRequest.SecretHeader {
+            var value: [UInt8]
+            switch self {
+            case .apiKey(let key):
+                value = Array("ApiKey ".utf8)
+                key.withBytes { bytes in for index in bytes.indices { value.append(bytes[index]) } }
+            case .bearer(let token):
+                value = Array("Bearer ".utf8)
+                token.withBytes { bytes in
+                    for index in bytes.indices { value.append(bytes[index]) }
+                }
+            case .basic(let username, let password):
+                value = Array("Basic ".utf8)
+                var pair = Array("\(username):".utf8)
+                password.withBytes { bytes in
+                    for index in bytes.indices { pair.append(bytes[index]) }
+                }
+                Base64.append(pair.span, to: &value)
+                Secret.wipe(&pair)
+            }
+            defer { Secret.wipe(&value) }
+            return HTTPRequest.SecretHeader(name: "Authorization", value: Secret(value))
+        }
     }
 
     /// Whether request bodies are compressed.
@@ -30,10 +57,17 @@ public struct HTTPOptions: Sendable {
         case gzip, none
     }
 
-    /// Reads the four keys and reports every mistake.
-    public init(reading reader: inout ConfigurationReader) {
-        endpoint = HTTPOptions.readEndpoint(&reader)
-        authentication = HTTPOptions.readAuthentication(&reader)
+    /// Reads the keys and reports every mistake.
+    ///
+    /// - Parameters:
+    ///   - usual: the endpoint when none is written; without it one has to be.
+    ///   - authenticates: false leaves `auth` alone, for a sink with a way of its own.
+    init(
+        reading reader: inout ConfigurationReader, usual: Endpoint? = nil,
+        authenticates: Bool = true
+    ) {
+        endpoint = HTTPOptions.readEndpoint(&reader, usual)
+        authentication = authenticates ? HTTPOptions.readAuthentication(&reader) : nil
         if endpoint?.isSecure == false, reader.node("tls") != nil {
             reader.problem("tls", "goes with an endpoint that begins with https:// only")
         }
@@ -47,7 +81,10 @@ public struct HTTPOptions: Sendable {
         return inFlight * (batch.byteLimit * SinkLimit.renderedFactor + answer)
     }
 
-    private static func readEndpoint(_ reader: inout ConfigurationReader) -> Endpoint? {
+    private static func readEndpoint(
+        _ reader: inout ConfigurationReader, _ usual: Endpoint?
+    ) -> Endpoint? {
+        if let usual, reader.node("endpoint") == nil { return usual }
         let text = reader.requiredString("endpoint")
         guard !text.isEmpty else { return nil }
         if let endpoint = Endpoint(text: text) { return endpoint }

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+import Platform
+
+/// What a request is, beside its body.
+struct HTTPRequest {
+    /// The methods that sinks use.
+    enum Method: String {
+        case delete = "DELETE"
+        case get = "GET"
+        case head = "HEAD"
+        case post = "POST"
+        case put = "PUT"
+    }
+
+    /// A header line whose value is never printed.
+    struct SecretHeader {
+        /// As `Authorization`.
+        var name: String
+        /// The value.
+        var value: Secret
+    }
+
+    /// The method.
+    var method: Method
+    /// Begins with a slash, may have a query, and is sent as it is. It is added to the path of
+    /// the endpoint or of `origin`.
+    var path: String
+    /// Lines as `Name: value` that this request carries beside those of the client; a line of the
+    /// same name takes the place of the client's. Line breaks are sent as spaces.
+    var headers: [String] = []
+    /// Further lines, with values that are never printed.
+    var secretHeaders: [SecretHeader] = []
+    /// Another place than the sink's endpoint, such as one that hands out credentials.
+    ///
+    /// Such a request carries none of the client's lines and no authentication, goes through no
+    /// proxy, and over TLS trusts the system's authorities and shows no certificate.
+    var origin: Endpoint?
+    /// How many events the request brings, which is what the answer may be long for.
+    var eventCount = 0
+    /// From the first byte of the request to the last of the answer.
+    var timeLimit = HTTPLimit.exchangeTime
+    /// The names of the header lines that the answer is to have in `HTTPAnswer.headers`.
+    var answerHeaders: [String] = []
+
+    /// Describes a request.
+    init(_ method: Method, _ path: String) {
+        self.method = method
+        self.path = path
+    }
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+import CCurl
+import Platform
+
+/// A multi handle with its own lifetime.
+final class MultiHandle {
+    // Safe because init makes it and deinit frees it.
+    let pointer: UnsafeMutableRawPointer
+
+    init?() {
+        guard let pointer = curl_multi_init() else { return nil }
+        self.pointer = pointer
+    }
+
+    deinit {
+        // Safe because the client removes every handle before it lets go of this one.
+        curl_multi_cleanup(pointer)
+    }
+
+    func set(_ option: CURLMoption, _ value: Int) {
+        // Safe because the option takes a long.
+        sealtail_curl_multi_set_long(pointer, option, value)
+    }
+}
+
+/// A list of header lines as libcurl wants them. Of two lines of one name the first counts.
+final class HeaderList {
+    // Safe because libcurl only reads it and deinit frees it.
+    private(set) var pointer: UnsafeMutablePointer<curl_slist>?
+    private var names: Set<String> = []
+
+    deinit {
+        // Safe because the list belongs to this object alone.
+        curl_slist_free_all(pointer)
+    }
+
+    /// Appends lines as `Name: value`, then those whose values are never printed.
+    func append(_ lines: [String], _ secrets: [HTTPRequest.SecretHeader]) {
+        for line in lines {
+            append(name: line.prefix { $0 != ":" }, Array(line.utf8))
+        }
+        for header in secrets {
+            var line = Array("\(header.name): ".utf8)
+            header.value.withBytes { bytes in
+                for index in bytes.indices { line.append(bytes[index]) }
+            }
+            append(name: header.name[...], line)
+            Secret.wipe(&line)
+        }
+    }
+
+    private func append(name: Substring, _ line: [UInt8]) {
+        guard names.insert(name.lowercased()).inserted else { return }
+        var line = line
+        // A line break would begin another header.
+        for index in line.indices where line[index] < 0x20 || line[index] == 0x7F {
+            line[index] = 0x20
+        }
+        line.append(0)
+        // Safe because the text ends in a zero byte and the library copies it.
+        let longer = line.withUnsafeBytes { bytes in
+            curl_slist_append(pointer, bytes.bindMemory(to: CChar.self).baseAddress)
+        }
+        Secret.wipe(&line)
+        guard let longer else { bug("no memory for a header") }
+        pointer = longer
+    }
+}
+
+/// One exchange, used again and again: an easy handle and the memory that libcurl reads and fills.
+final class Transfer {
+    // Safe because init makes it, deinit frees it, and no callback outlives it.
+    let handle: UnsafeMutableRawPointer
+    private(set) var ticket: UInt64 = 0
+    private(set) var isTooLong = false
+    private var answer: [UInt8] = []
+    // Safe because libcurl uses both only between `prepare` and `finish`, and they are freed last.
+    private var body = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    private let message: UnsafeMutablePointer<CChar>
+
+    /// True for requests that go elsewhere than to the client's endpoint.
+    let isForeign: Bool
+    /// Where the request goes.
+    private(set) var endpoint: Endpoint
+    private var request = HTTPRequest(.get, "/")
+    private var headers: HeaderList?
+    /// How many events the request brings.
+    var eventCount: Int { request.eventCount }
+    /// The longest answer that is taken.
+    var answerLimit: Int { HTTPLimit.answerByteCount(eventCount: eventCount) }
+
+    init?(_ endpoint: Endpoint, isForeign: Bool) {
+        self.endpoint = endpoint
+        self.isForeign = isForeign
+        guard let handle = curl_easy_init() else { return nil }
+        self.handle = handle
+        // Safe because the buffer has the size that libcurl asks for and outlives the handle.
+        message = .allocate(capacity: Int(CURL_ERROR_SIZE))
+        message.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+        sealtail_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, message)
+        // Safe because the callback is called only while this object performs its transfer.
+        sealtail_curl_set_pointer(
+            handle, CURLOPT_WRITEDATA, Unmanaged.passUnretained(self).toOpaque())
+        sealtail_curl_set_writer(handle) { bytes, size, count, context in
+            guard let bytes, let context else { return 0 }
+            // Safe because the context is the transfer that owns the running handle.
+            let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+            return transfer.take(UnsafeRawBufferPointer(start: bytes, count: size * count))
+        }
+    }
+
+    deinit {
+        // Safe because the handle is in no multi handle any more.
+        curl_easy_cleanup(handle)
+        message.deallocate()
+        body.deallocate()
+    }
+
+    func set(_ option: CURLoption, _ value: Int) {
+        // Safe because the option takes a long; what an old library does not know it leaves alone.
+        sealtail_curl_set_long(handle, option, value)
+    }
+
+    func set(size option: CURLoption, _ value: Int) {
+        // Safe because the option takes a curl_off_t.
+        sealtail_curl_set_size(handle, option, Int64(value))
+    }
+
+    func set(_ option: CURLoption, _ value: String) {
+        // Safe because the library copies the text.
+        sealtail_curl_set_text(handle, option, value)
+    }
+
+    func clear(_ option: CURLoption) {
+        // Safe because the option takes a text, and none sets it back to nothing.
+        sealtail_curl_set_text(handle, option, nil)
+    }
+
+    /// Connects elsewhere than the URL says; the list must outlive the transfer.
+    func setDetour(_ list: HeaderList) {
+        // Safe because the client keeps the list longer than its transfers.
+        sealtail_curl_set_list(handle, CURLOPT_CONNECT_TO, list.pointer)
+    }
+
+    /// Makes ready for the next exchange.
+    ///
+    /// `name` stands in the URL in place of the endpoint's host.
+    func prepare(
+        _ request: HTTPRequest, to endpoint: Endpoint, as name: String?, ticket: UInt64
+    ) {
+        self.request = request
+        self.endpoint = endpoint
+        self.ticket = ticket
+        isTooLong = false
+        answer.removeAll(keepingCapacity: true)
+        message[0] = 0
+        set(size: CURLOPT_MAXFILESIZE_LARGE, answerLimit)
+        set(CURLOPT_TIMEOUT_MS, request.timeLimit.wholeMilliseconds)
+        set(CURLOPT_URL, endpoint.url(as: name) + request.path)
+    }
+
+    /// Sends these lines; the list is kept for as long as the exchange lasts.
+    func setHeaders(_ list: HeaderList) {
+        headers = list
+        // Safe because the list is kept until the next one takes its place.
+        sealtail_curl_set_list(handle, CURLOPT_HTTPHEADER, list.pointer)
+    }
+
+    /// Makes the exchange one without a body.
+    func setMethod(_ method: HTTPRequest.Method) {
+        set(CURLOPT_HTTPGET, 1)
+        if method == .head { set(CURLOPT_NOBODY, 1) }
+        setWord(method, plain: method == .head ? .head : .get)
+    }
+
+    /// Lets the request begin with a word that curl would not choose by itself.
+    private func setWord(_ method: HTTPRequest.Method, plain: HTTPRequest.Method) {
+        if method == plain {
+            clear(CURLOPT_CUSTOMREQUEST)
+        } else {
+            set(CURLOPT_CUSTOMREQUEST, method.rawValue)
+        }
+    }
+
+    /// Makes the exchange one that sends a copy of these bytes.
+    func setMethod(_ method: HTTPRequest.Method, _ bytes: Span<UInt8>) {
+        if body.count < max(bytes.count, 1) {
+            body.deallocate()
+            // Safe because the old block is not in use between two exchanges.
+            body = .allocate(byteCount: max(bytes.count, 1), alignment: 16)
+        }
+        bytes.withUnsafeBytes { source in
+            // Safe because the block has room for the bytes.
+            if source.count > 0 { body.copyMemory(from: source) }
+        }
+        set(CURLOPT_POST, 1)
+        setWord(method, plain: .post)
+        set(size: CURLOPT_POSTFIELDSIZE_LARGE, bytes.count)
+        // Safe because the block stays until the exchange has ended.
+        sealtail_curl_set_pointer(handle, CURLOPT_POSTFIELDS, body.baseAddress)
+    }
+
+    /// Lets go of an answer that was unusually long.
+    func finish() {
+        if answer.capacity > HTTPLimit.pieceByteCount { answer = [] }
+    }
+
+    var status: Int {
+        var value = 0
+        // Safe because the value is a long and outlives the call.
+        sealtail_curl_long(handle, CURLINFO_RESPONSE_CODE, &value)
+        return value
+    }
+
+    /// What Retry-After says, as seconds or as a date.
+    var retryAfter: Duration? {
+        var seconds: Int64 = 0
+        // Safe because the value is a curl_off_t and outlives the call.
+        guard sealtail_curl_size(handle, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK,
+            seconds > 0
+        else { return nil }
+        return min(.seconds(seconds), HTTPLimit.retryAfter)
+    }
+
+    /// The header lines of the answer that the request asked for, names as they were asked for.
+    var answerHeaders: [String: String] {
+        var found: [String: String] = [:]
+        for name in request.answerHeaders {
+            var header: UnsafeMutablePointer<curl_header>?
+            // Safe because the header lives until the handle is used again, and is copied here.
+            guard
+                curl_easy_header(handle, name, 0, UInt32(CURLH_HEADER), -1, &header)
+                    == CURLHE_OK,
+                let value = header?.pointee.value
+            else { continue }
+            // Safe because libcurl ends the value with a zero byte.
+            let text = String(cString: value)
+            found[name] = DeliveryText.oneLine(text, byteLimit: HTTPLimit.headerByteCount)
+        }
+        return found
+    }
+
+    /// libcurl's own words about a failure.
+    func words(_ code: CURLcode) -> String {
+        // Safe because the buffer always ends in a zero byte, as does the constant text.
+        let detail = String(cString: message)
+        let general = curl_easy_strerror(code).map { String(cString: $0) } ?? "unknown error"
+        let text = detail.isEmpty || detail == general ? general : "\(general): \(detail)"
+        return DeliveryText.oneLine(text, byteLimit: Rejection.textByteLimit)
+    }
+
+    func takeAnswer() -> [UInt8] {
+        let taken = answer
+        answer = []
+        return taken
+    }
+
+    // Safe because libcurl keeps the bytes for the call and they are copied at once.
+    // Fewer bytes than offered end the transfer.
+    private func take(_ bytes: UnsafeRawBufferPointer) -> Int {
+        guard answer.count + bytes.count <= answerLimit else {
+            isTooLong = true
+            answer = []
+            return 0
+        }
+        answer.append(contentsOf: bytes)
+        return bytes.count
+    }
+}
+
+extension Duration {
+    var wholeMilliseconds: Int { Int(wholeNanoseconds / 1_000_000) }
+    var wholeSeconds: Int { Int(wholeNanoseconds / 1_000_000_000) }
+}
