@@ -68,9 +68,12 @@ extension ParserCompiler {
         case .firstOf(let alternatives):
             var compiled: [ParserProgram.Alternative] = []
             for alternative in alternatives {
+                // Only the last step that can fail matters, and no step gives anything when it fails.
+                let lastToFail = alternative.lastIndex { $0.canFail } ?? 0
                 compiled.append(
                     ParserProgram.Alternative(
-                        steps: steps(alternative), slots: slots(named: names(of: alternative))))
+                        steps: steps(alternative),
+                        slots: slots(named: names(of: Array(alternative[..<lastToFail])))))
             }
             program.alternatives.append(compiled)
             return .firstOf(list: Int32(program.alternatives.count - 1))

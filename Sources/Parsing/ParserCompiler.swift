@@ -163,7 +163,8 @@ public struct ParserCompiler {
             case .absent: test = .absent
             case .oneOf(let words): test = .oneOf(table: table(words.map { ($0, 1) }))
             case .noneOf(let words): test = .noneOf(table: table(words.map { ($0, 1) }))
-            case .startsWith(let words): test = .startsWith(needles(words))
+            case .startsWith(let words): 
+                test = .startsWith(table: table(words.map { ($0, 1) }))
             case .contains(let words): test = .contains(needles(words))
             case .matches(let word):
                 guard let expression = expression(word) else { continue }

@@ -93,6 +93,15 @@ enum StepDefinition: Sendable {
 }
 
 extension StepDefinition {
+    /// Whether a record may fail it; then it has given nothing.
+    var canFail: Bool {
+        switch self {
+        case .json, .unwrap, .logfmt, .columns, .require, .firstOf: true
+        case .pattern(_, _, let isOptional): !isOptional
+        case .each, .keyValue, .set, .ignore: false
+        }
+    }
+
     var hasConfigurableColumns: Bool {
         switch self {
         case .columns(let definition): definition.isConfigurable

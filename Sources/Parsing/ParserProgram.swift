@@ -94,7 +94,7 @@ public struct ParserProgram: Sendable {
     /// Steps of which the first list that succeeds counts.
     struct Alternative: Sendable {
         var steps: Range<Int32>
-        /// What the steps may give, and what is as before when they fail.
+        /// What the steps may have given when they fail; it is then as before.
         var slots: [Int32]
     }
 
@@ -109,7 +109,7 @@ public struct ParserProgram: Sendable {
             case absent
             case oneOf(table: Int32)
             case noneOf(table: Int32)
-            case startsWith(Range<Int32>)
+            case startsWith(table: Int32)
             case contains(Range<Int32>)
             case matches(pattern: Int32)
         }

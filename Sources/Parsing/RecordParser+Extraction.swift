@@ -299,13 +299,9 @@ extension RecordParser {
         case .absent: return slot.form == .nothing
         case .oneOf(let table): return isWord(slot, Int(table), block)
         case .noneOf(let table): return !isWord(slot, Int(table), block)
-        case .startsWith(let range):
+        case .startsWith(let table):
             return withWritten(slot, block) { text, place in
-                for number in range {
-                    let needle = program.needles[Int(number)]
-                    if ByteSearch.hasPrefix(needle.span, text.extracting(place)) { return true }
-                }
-                return false
+                program.wordTables.span[Int(table)].holdsPrefix(of: text, place)
             }
         case .contains(let range):
             return withWritten(slot, block) { text, place in
@@ -344,10 +340,8 @@ extension RecordParser {
     func word(_ slot: Slot, _ table: Int, _ block: Span<UInt8>) -> Int? {
         switch slot.form {
         // The tables belong to all threads; borrowing one spares the counting of references.
-        case .block: return program.wordTables.span[table].find(block, slot.range)
-        case .scratch:
-            let tables = program.wordTables.span
-            return scratch.withBytes { tables[table].find($0, slot.range) }
+        case .block, .scratch:
+            return withText(slot, block) { program.wordTables.span[table].find($0, $1) }
         case .integer, .boolean:
             let utf8 = Array(slot.written.utf8)
             return program.wordTables[table].find(utf8.span, 0..<utf8.count)

@@ -7,7 +7,7 @@ struct NestedDocument {
     var place: Range<Int>
     var inside: Int32
     var array: Int32
-    var table: Int
+    var table: MemberTable
 }
 
 extension RecordParser {
@@ -54,6 +54,7 @@ extension RecordParser {
         let tree = tree
         let root = root
         guard tree.count > root, tree[root].kind == .object else { return false }
+        let table = program.memberTables[table]
         tree.withContents { nodes, strings in fill(nodes, strings, root, 0, table) }
         fillNested()
         return true
@@ -65,7 +66,8 @@ extension RecordParser {
         copyToWork(source, block)
         guard let (tree, found) = readInner(work, 0..<work.count) else { return false }
         damage.formUnion(found)
-        let rootArray = program.memberTables.span[table].rootArray
+        let table = program.memberTables[table]
+        let rootArray = table.rootArray
         switch tree[0].kind {
         case .object:
             tree.withContents { nodes, strings in fill(nodes, strings, 0, 0, table) }
@@ -97,13 +99,13 @@ extension RecordParser {
 
     private mutating func fill(
         _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ object: Int, _ state: Int32,
-        _ table: Int
+        _ table: MemberTable
     ) {
         let end = nodes[object].next
         var index = object + 1
         while index < end {
             let node = nodes[index]
-            let found = program.memberTables.span[table].find(
+            let found = table.find(
                 node.keyHash, state, strings, node.keyRange)
             if let entry = found { take(nodes, strings, index, entry, table) }
             index = node.next
@@ -113,7 +115,7 @@ extension RecordParser {
     @inline(__always)
     private mutating func take(
         _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ index: Int,
-        _ entry: MemberTable.Entry, _ table: Int
+        _ entry: MemberTable.Entry, _ table: MemberTable
     ) {
         let node = nodes[index]
         // The first of two counts with all that is in it.
@@ -135,8 +137,8 @@ extension RecordParser {
         }
         if entry.slot >= 0 { put(nodes, strings, index, Int(entry.slot), entry.rank) }
         if entry.more >= 0 {
-            for number in 0..<program.memberTables.span[table].moreCount(entry.more) {
-                let wanted = program.memberTables.span[table].moreSlot(entry.more, number)
+            for number in 0..<table.moreCount(entry.more) {
+                let wanted = table.moreSlot(entry.more, number)
                 put(nodes, strings, index, Int(wanted.slot), wanted.rank)
             }
         }
@@ -241,11 +243,11 @@ extension RecordParser {
     /// Takes what is wanted from the elements of an array; an object counts as its only element.
     private mutating func fillArray(
         _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ array: Int, _ plan: Int32,
-        _ table: Int
+        _ table: MemberTable
     ) {
-        let counts = program.memberTables.span[table].counts(plan)
+        let counts = table.counts(plan)
         for number in 0..<counts.all {
-            let (wanted, target) = program.memberTables.span[table].target(all: number, plan)
+            let (wanted, target) = table.target(all: number, plan)
             let slot = Int(wanted.slot)
             if hasValue(wanted.slot), slots[slot].rank <= wanted.rank { continue }
             let start = scratch.count
@@ -260,14 +262,14 @@ extension RecordParser {
         if counts.indexed == 0, counts.groups == 0 { return }
         forEachElement(nodes, array) { parser, child, position in
             for number in 0..<counts.indexed {
-                let wanted = parser.program.memberTables.span[table].target(
+                let wanted = table.target(
                     indexed: number, plan)
                 if wanted.index == position {
                     parser.take(nodes, strings, child, wanted.target, table)
                 }
             }
             for number in 0..<counts.groups {
-                let target = parser.program.memberTables.span[table].target(
+                let target = table.target(
                     group: number, plan, nodes, strings, child)
                 if let target { parser.take(nodes, strings, child, target, table) }
             }
@@ -297,7 +299,7 @@ extension RecordParser {
 
     private mutating func take(
         _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ index: Int,
-        _ target: MemberTable.Target, _ table: Int
+        _ target: MemberTable.Target, _ table: MemberTable
     ) {
         if nodes[index].kind == .object {
             if target.inside >= 0 { fill(nodes, strings, index, target.inside, table) }
@@ -309,7 +311,7 @@ extension RecordParser {
     /// Appends all values that a target has in an element to the list at the end of the scratch.
     private mutating func collect(
         _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ index: Int,
-        _ target: MemberTable.Target, _ table: Int
+        _ target: MemberTable.Target, _ table: MemberTable
     ) {
         if nodes[index].kind == .object {
             if target.inside >= 0 { collect(nodes, strings, index, target.inside, table) }
@@ -320,13 +322,13 @@ extension RecordParser {
 
     private mutating func collect(
         _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ object: Int, _ state: Int32,
-        _ table: Int
+        _ table: MemberTable
     ) {
         let end = nodes[object].next
         var index = object + 1
         while index < end {
             let node = nodes[index]
-            let found = program.memberTables.span[table].find(
+            let found = table.find(
                 node.keyHash, state, strings, node.keyRange)
             if let entry = found {
                 if node.kind == .object, entry.inside >= 0 {
@@ -347,24 +349,24 @@ extension RecordParser {
 
     private mutating func collectArray(
         _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ array: Int, _ plan: Int32,
-        _ table: Int
+        _ table: MemberTable
     ) {
-        let counts = program.memberTables.span[table].counts(plan)
+        let counts = table.counts(plan)
         forEachElement(nodes, array) { parser, child, position in
             for number in 0..<counts.all {
-                let (_, target) = parser.program.memberTables.span[table].target(
+                let (_, target) = table.target(
                     all: number, plan)
                 parser.collect(nodes, strings, child, target, table)
             }
             for number in 0..<counts.indexed {
-                let wanted = parser.program.memberTables.span[table].target(
+                let wanted = table.target(
                     indexed: number, plan)
                 if wanted.index == position {
                     parser.collect(nodes, strings, child, wanted.target, table)
                 }
             }
             for number in 0..<counts.groups {
-                let target = parser.program.memberTables.span[table].target(
+                let target = table.target(
                     group: number, plan, nodes, strings, child)
                 if let target { parser.collect(nodes, strings, child, target, table) }
             }
@@ -375,7 +377,8 @@ extension RecordParser {
 
     /// Keeps a text that looks like a document, to be read when the one at hand is done with.
     private mutating func remember(
-        _ strings: Span<UInt8>, _ range: Range<Int>, _ entry: MemberTable.Entry, _ table: Int
+        _ strings: Span<UInt8>, _ range: Range<Int>, _ entry: MemberTable.Entry,
+        _ table: MemberTable
     ) {
         guard let first = range.first(where: { strings[$0] > 0x20 }),
             strings[first] == 0x7B || strings[first] == 0x5B,

@@ -75,6 +75,16 @@ struct TextTable: Sendable {
         return end < limit && holds(entry, span, start..<end) ? end : 0
     }
 
+    /// True when one of the texts is the beginning of `span[range]`.
+    @inline(__always)
+    func holdsPrefix(of span: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        for entry in entries {
+            let end = range.lowerBound + Int(entry.count)
+            if end <= range.upperBound, holds(entry, span, range.lowerBound..<end) { return true }
+        }
+        return false
+    }
+
     /// True when the bytes of `span[range]`, as many as the entry has, are those of the entry.
     @inline(__always)
     private func holds(_ entry: Entry, _ span: Span<UInt8>, _ range: Range<Int>) -> Bool {

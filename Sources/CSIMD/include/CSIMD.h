@@ -10,7 +10,7 @@
 
 // Writes `"` and `\` with a backslash before them and everything else as it is, in pieces of 16
 // bytes: up to a piece with a control character, or to the last piece that is not whole. `output`
-// must have room for 2 * count + 32 bytes. Returns how many bytes it wrote, and in `consumed` how
+// must have room for 2 * count + 64 bytes. Returns how many bytes it wrote, and in `consumed` how
 // many it read.
 size_t sealtail_escape_json(
     const uint8_t *bytes, size_t count, uint8_t *output, size_t *consumed);

@@ -73,7 +73,7 @@ extension ByteWriter {
         }
     }
 
-    // From here on it pays to make room for the worst case and to shuffle sixteen bytes at once.
+    // From here on it pays to make room for the worst case and to take sixteen bytes and more at once.
     private static let pieceByteCount = 64
 
     // Escapes the beginning of a long text as far as that goes fast; answers how far.
@@ -81,7 +81,7 @@ extension ByteWriter {
     @inline(__always)
     private mutating func escapePieces(_ start: UnsafePointer<UInt8>, _ length: Int) -> Int {
         guard length >= ByteWriter.pieceByteCount else { return 0 }
-        reserve(2 * length + 32)
+        reserve(2 * length + 64)
         var consumed = 0
         // Safe because the room that the function asks for was just reserved.
         written += sealtail_escape_json(start, length, base + count, &consumed)

@@ -9,14 +9,16 @@
 public final class JSONTree {
     // Safe because `owner` keeps this memory as it is until the next `show`, and each index is
     // checked against the counts.
-    private var nodes: UnsafePointer<JSONNode>?
-    private var strings: UnsafePointer<UInt8>?
-    private var stringByteCount = 0
+    // Exclusivity need not be checked at each access: a tree serves one thread, and while a
+    // function looks at it none shows it anything else.
+    @exclusivity(unchecked) private var nodes: UnsafePointer<JSONNode>?
+    @exclusivity(unchecked) private var strings: UnsafePointer<UInt8>?
+    @exclusivity(unchecked) private var stringByteCount = 0
     private let owner: AnyObject
     /// How many values there are; the first is the root.
-    public private(set) var count = 0
+    @exclusivity(unchecked) public private(set) var count = 0
     /// How many members have a key that came before in the same object.
-    public private(set) var duplicateCount = 0
+    @exclusivity(unchecked) public private(set) var duplicateCount = 0
 
     init(owner: AnyObject) {
         self.owner = owner
