@@ -148,8 +148,7 @@ public struct ParserCompiler {
     }
 
     mutating func table(_ words: [(text: String, value: Int)]) -> Int32 {
-        program.wordTables.append(TextTable(words))
-        return Int32(program.wordTables.count - 1)
+        Int32(program.wordTables.append(words))
     }
 
     // MARK: Steps and conditions
@@ -163,7 +162,7 @@ public struct ParserCompiler {
             case .absent: test = .absent
             case .oneOf(let words): test = .oneOf(table: table(words.map { ($0, 1) }))
             case .noneOf(let words): test = .noneOf(table: table(words.map { ($0, 1) }))
-            case .startsWith(let words): 
+            case .startsWith(let words):
                 test = .startsWith(table: table(words.map { ($0, 1) }))
             case .contains(let words): test = .contains(needles(words))
             case .matches(let word):

@@ -37,7 +37,7 @@ public struct ParserProgram: Sendable {
     var alternatives: [[Alternative]] = []
     var layouts: [TimeLayout] = []
     var patterns: [Pattern] = []
-    var wordTables: [TextTable] = []
+    var wordTables = TextTables()
     var needles: [[UInt8]] = []
     var rules: [Rule] = []
     var ruleLists: [[Int32]] = []

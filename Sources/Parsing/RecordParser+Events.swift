@@ -79,7 +79,7 @@ extension RecordParser {
             }
             return count
         }
-        return program.wordTables[table].find(folded.span, 0..<count)
+        return program.wordTables.find(table, folded.span, 0..<count)
     }
 
     // MARK: Laying down

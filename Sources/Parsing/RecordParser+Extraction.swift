@@ -168,7 +168,7 @@ extension RecordParser {
     static func append(
         _ source: borrowing ByteWriter, _ range: Range<Int>, to target: inout ByteWriter
     ) {
-        source.withBytes { target.append($0.extracting(range)) }
+        source.withBytes { target.append(part: range, of: $0) }
     }
 
     // MARK: Pairs
@@ -301,7 +301,7 @@ extension RecordParser {
         case .noneOf(let table): return !isWord(slot, Int(table), block)
         case .startsWith(let table):
             return withWritten(slot, block) { text, place in
-                program.wordTables.span[Int(table)].holdsPrefix(of: text, place)
+                program.wordTables.holdsPrefix(Int(table), of: text, place)
             }
         case .contains(let range):
             return withWritten(slot, block) { text, place in
@@ -339,12 +339,11 @@ extension RecordParser {
     /// The number of a value's word in a table.
     func word(_ slot: Slot, _ table: Int, _ block: Span<UInt8>) -> Int? {
         switch slot.form {
-        // The tables belong to all threads; borrowing one spares the counting of references.
         case .block, .scratch:
-            return withText(slot, block) { program.wordTables.span[table].find($0, $1) }
+            return withText(slot, block) { program.wordTables.find(table, $0, $1) }
         case .integer, .boolean:
             let utf8 = Array(slot.written.utf8)
-            return program.wordTables[table].find(utf8.span, 0..<utf8.count)
+            return program.wordTables.find(table, utf8.span, 0..<utf8.count)
         case .nothing, .double, .list: return nil
         }
     }

@@ -204,7 +204,7 @@ extension RecordParser {
     private mutating func fillMappedSet(_ field: Field, _ table: Int) {
         var found: Set<Int> = []
         for part in parts {
-            let number = work.withBytes { program.wordTables[table].find($0, part) }
+            let number = work.withBytes { program.wordTables.find(table, $0, part) }
             if let number { found.insert(number) }
         }
         guard !found.isEmpty else { return }

@@ -164,7 +164,7 @@ extension RecordParser {
             if range.isEmpty { break }
             if isNullWord(strings, range) { break }
             let start = scratch.count
-            scratch.append(strings.extracting(range))
+            scratch.append(part: range, of: strings)
             slot = .text(.scratch, start, range.count, stamp: stamp)
         case .integer:
             slot.form = .integer

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
 
-/// A closed list of texts, each with a number, found without making a string.
+/// Closed lists of texts, each with a number, found without making a string.
 ///
-/// The hash looks at the ends and the middle only; the list is known, so that is enough, and every
-/// hit is compared in full.
-struct TextTable: Sendable {
+/// The hash looks at the ends and the middle only; the lists are known, so that is enough, and every
+/// hit is compared in full. All lists share their memory: one of an array of lists would have the
+/// references to its own counted at each look, by all threads in the same place.
+struct TextTables: Sendable {
+    /// One list: where its places begin, and its entries.
+    private struct List: Sendable {
+        var places: Int32
+        var mask: Int32
+        var entries: Range<Int32>
+    }
+
     private struct Entry: Sendable {
         var offset: Int32
         var count: Int32
@@ -20,23 +28,33 @@ struct TextTable: Sendable {
     private var bytes: [UInt8] = []
     private var entries: [Entry] = []
     private var places: [Int32] = []
-    private var mask = 0
+    private var lists: [List] = []
 
-    /// Makes a table; of two equal texts the first counts.
-    init(_ texts: [(text: String, value: Int)]) {
+    /// How many lists there are.
+    var count: Int { lists.count }
+
+    /// Adds a list and answers with its number; of two equal texts the first counts.
+    mutating func append(_ texts: [(text: String, value: Int)]) -> Int {
         var size = 8
         while size < texts.count * 4 { size *= 2 }
-        mask = size - 1
-        places = Array(repeating: -1, count: size)
+        let number = lists.count
+        lists.append(
+            List(
+                places: Int32(places.count), mask: Int32(size - 1),
+                entries: Int32(entries.count)..<Int32(entries.count)))
+        places += Array(repeating: -1, count: size)
         for (text, value) in texts {
             let utf8 = Array(text.utf8)
-            guard find(utf8.span, 0..<utf8.count) == nil else { continue }
-            var place = TextTable.hash(utf8.span, 0..<utf8.count) & mask
-            while places[place] >= 0 { place = (place + 1) & mask }
-            places[place] = Int32(entries.count)
-            entries.append(TextTable.entry(utf8, offset: bytes.count, value: value))
+            guard findIndex(number, utf8.span, 0..<utf8.count) < 0 else { continue }
+            let list = lists[number]
+            var place = TextTables.hash(utf8.span, 0..<utf8.count) & Int(list.mask)
+            while places[Int(list.places) + place] >= 0 { place = (place + 1) & Int(list.mask) }
+            places[Int(list.places) + place] = Int32(entries.count)
+            entries.append(TextTables.entry(utf8, offset: bytes.count, value: value))
+            lists[number].entries = list.entries.lowerBound..<Int32(entries.count)
             bytes += utf8
         }
+        return number
     }
 
     private static func entry(_ text: [UInt8], offset: Int, value: Int) -> Entry {
@@ -51,17 +69,15 @@ struct TextTable: Sendable {
         return entry
     }
 
-    var isEmpty: Bool { entries.isEmpty }
+    /// How many texts a list has.
+    func textCount(_ list: Int) -> Int { lists[list].entries.count }
 
     /// The number of the text `span[range]`, nil when it is not in the list.
     @inline(__always)
-    func find(_ span: Span<UInt8>, _ range: Range<Int>) -> Int? {
-        let index = findIndex(span, range)
-        return index < 0 ? nil : Int(entries[index].value)
+    func find(_ list: Int, _ span: Span<UInt8>, _ range: Range<Int>) -> Int? {
+        let index = findIndex(list, span, range)
+        return index < 0 ? nil : value(at: index)
     }
-
-    /// How many texts there are.
-    var count: Int { entries.count }
 
     /// The number of the text at an index.
     @inline(__always)
@@ -75,10 +91,11 @@ struct TextTable: Sendable {
         return end < limit && holds(entry, span, start..<end) ? end : 0
     }
 
-    /// True when one of the texts is the beginning of `span[range]`.
+    /// True when a text of the list is the beginning of `span[range]`.
     @inline(__always)
-    func holdsPrefix(of span: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        for entry in entries {
+    func holdsPrefix(_ list: Int, of span: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        for index in lists[list].entries {
+            let entry = entries[Int(index)]
             let end = range.lowerBound + Int(entry.count)
             if end <= range.upperBound, holds(entry, span, range.lowerBound..<end) { return true }
         }
@@ -102,17 +119,18 @@ struct TextTable: Sendable {
 
     /// The index of the text `span[range]`, -1 when it is not in the list.
     @inline(__always)
-    func findIndex(_ span: Span<UInt8>, _ range: Range<Int>) -> Int {
+    func findIndex(_ list: Int, _ span: Span<UInt8>, _ range: Range<Int>) -> Int {
         guard !range.isEmpty else { return -1 }
-        var place = TextTable.hash(span, range) & mask
-        while places[place] >= 0 {
-            let entry = entries[Int(places[place])]
-            if Int(entry.count) == range.count, holds(entry, span, range) {
-                return Int(places[place])
+        let list = lists[list]
+        var place = TextTables.hash(span, range) & Int(list.mask)
+        while true {
+            let index = Int(places[Int(list.places) + place])
+            guard index >= 0 else { return -1 }
+            if Int(entries[index].count) == range.count, holds(entries[index], span, range) {
+                return index
             }
-            place = (place + 1) & mask
+            place = (place + 1) & Int(list.mask)
         }
-        return -1
     }
 
     @inline(__always)
@@ -133,5 +151,42 @@ struct TextTable: Sendable {
             hash = (hash ^ (hash >> 31)) &* 0xD6E8_FEB8_6659_FD93
         }
         return Int(truncatingIfNeeded: (hash ^ (hash >> 32)) & 0x7FFF_FFFF)
+    }
+}
+
+/// One closed list of texts.
+struct TextTable: Sendable {
+    private let tables: TextTables
+    /// How many texts there are.
+    let count: Int
+
+    /// Makes a table; of two equal texts the first counts.
+    init(_ texts: [(text: String, value: Int)]) {
+        var tables = TextTables()
+        let number = tables.append(texts)
+        count = tables.textCount(number)
+        self.tables = tables
+    }
+
+    var isEmpty: Bool { count == 0 }
+
+    /// The number of the text `span[range]`, nil when it is not in the list.
+    @inline(__always)
+    func find(_ span: Span<UInt8>, _ range: Range<Int>) -> Int? { tables.find(0, span, range) }
+
+    /// The index of the text `span[range]`, -1 when it is not in the list.
+    @inline(__always)
+    func findIndex(_ span: Span<UInt8>, _ range: Range<Int>) -> Int {
+        tables.findIndex(0, span, range)
+    }
+
+    /// The number of the text at an index.
+    @inline(__always)
+    func value(at index: Int) -> Int { tables.value(at: index) }
+
+    /// Where the text at an index ends when it stands at `start`; 0 when it does not.
+    @inline(__always)
+    func end(of index: Int, in span: Span<UInt8>, at start: Int, _ limit: Int) -> Int {
+        tables.end(of: index, in: span, at: start, limit)
     }
 }

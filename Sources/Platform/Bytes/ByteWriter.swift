@@ -205,7 +205,8 @@ public struct ByteWriter: ~Copyable {
         written += more
     }
 
-    /// Appends the UTF-8 of a text.
+    /// Appends the UTF-8 of a text; a literal is taken as a static string, which costs less.
+    @_disfavoredOverload
     public mutating func append(_ text: String) {
         var text = text
         text.withUTF8 { utf8 in
