@@ -110,6 +110,33 @@ __attribute__((target("ssse3"))) static size_t find_pieces(
     }
     return from;
 }
+
+__attribute__((target("avx2"))) static inline __m256i wide_kinds(
+    __m256i piece, const uint8_t *low, const uint8_t *high) {
+    const __m256i half = _mm256_set1_epi8(0x0F);
+    const __m256i lows = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)low));
+    const __m256i highs = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)high));
+    return _mm256_and_si256(
+        _mm256_shuffle_epi8(lows, _mm256_and_si256(piece, half)),
+        _mm256_shuffle_epi8(highs, _mm256_and_si256(_mm256_srli_epi16(piece, 4), half)));
+}
+
+// The same with 32 pairs at once.
+__attribute__((target("avx2"))) static size_t find_wide_pieces(
+    const struct sealtail_pairs *pairs, const uint8_t *bytes, size_t from, size_t count) {
+    while (from + 32 <= count) {
+        const __m256i first = _mm256_loadu_si256((const __m256i *)(bytes + from - 1));
+        const __m256i second = _mm256_loadu_si256((const __m256i *)(bytes + from));
+        const __m256i both = _mm256_and_si256(
+            wide_kinds(first, pairs->first_low, pairs->first_high),
+            wide_kinds(second, pairs->second_low, pairs->second_high));
+        const unsigned misses = (unsigned)_mm256_movemask_epi8(
+            _mm256_cmpeq_epi8(both, _mm256_setzero_si256()));
+        if (misses != 0xFFFFFFFF) return from + (size_t)__builtin_ctz(~misses);
+        from += 32;
+    }
+    return from;
+}
 #endif
 
 static unsigned kinds_of(uint8_t byte, const uint8_t *low, const uint8_t *high) {
@@ -132,6 +159,8 @@ void sealtail_pairs_add(
 size_t sealtail_pairs_find(
     const struct sealtail_pairs *pairs, const uint8_t *bytes, size_t from, size_t count) {
 #if defined(__x86_64__)
+    // A pair that was found is found again by what follows, at once.
+    if (__builtin_cpu_supports("avx2")) from = find_wide_pieces(pairs, bytes, from, count);
     if (__builtin_cpu_supports("ssse3")) from = find_pieces(pairs, bytes, from, count);
 #endif
     for (; from < count; from++) {

@@ -5,10 +5,11 @@ import Platform
 ///
 /// Splitting at the largest power of two below n is the same as pairing neighbours level by level
 /// and carrying an odd last node up unchanged, which is how it is built here.
-public struct MerkleTree {
-    // All levels one behind the other, leaves first, root last.
+public struct MerkleTree: Sendable {
+    // All levels one behind the other, leaves first, root last. A level has half as many nodes as
+    // the one before, rounded up.
     private var nodes: [Digest] = []
-    private var levels: [Range<Int>] = []
+    private var leafCount = 0
 
     /// Makes a tree without leaves.
     public init() {}
@@ -16,13 +17,13 @@ public struct MerkleTree {
     /// Builds the tree over `leaves`, in place of what was there.
     ///
     /// - Parameter leaves: leaf hashes, at least one.
-    public mutating func build(_ leaves: some Sequence<Digest>, hasher: SHA256Hasher) {
+    public mutating func build(_ leaves: some Collection<Digest>, hasher: SHA256Hasher) {
         nodes.removeAll(keepingCapacity: true)
-        levels.removeAll(keepingCapacity: true)
+        leafCount = leaves.count
+        precondition(leafCount > 0)
+        nodes.reserveCapacity(2 * leafCount + 8)
         nodes.append(contentsOf: leaves)
-        precondition(!nodes.isEmpty)
-        var level = 0..<nodes.count
-        levels.append(level)
+        var level = 0..<leafCount
         while level.count > 1 {
             var at = level.lowerBound
             while at + 1 < level.upperBound {
@@ -31,7 +32,6 @@ public struct MerkleTree {
             }
             if at < level.upperBound { nodes.append(nodes[at]) }
             level = level.upperBound..<nodes.count
-            levels.append(level)
         }
     }
 
@@ -41,10 +41,14 @@ public struct MerkleTree {
     /// Appends the sibling hashes of a leaf, from the leaf to the root.
     public func appendPath(of leaf: Int, to output: inout ByteWriter) {
         var index = leaf
-        for level in levels where level.count > 1 {
+        var start = 0
+        var count = leafCount
+        while count > 1 {
             let sibling = index ^ 1
-            if sibling < level.count { output.append(nodes[level.lowerBound + sibling]) }
+            if sibling < count { output.append(nodes[start + sibling]) }
             index >>= 1
+            start += count
+            count = (count + 1) / 2
         }
     }
 }
@@ -141,8 +145,12 @@ public struct IntegrityWriter: ~Copyable {
         guard low < batch.groups.count else { return false }
         let found = batch.groups[low]
         groupStart = Int(found.first - batch.firstSequence)
-        tree.build(
-            batch.events[groupStart..<groupStart + found.count].lazy.map(\.leaf), hasher: hasher)
+        if batch.trees.count == batch.groups.count {
+            tree = batch.trees[low]
+        } else {
+            let leaves = batch.events[groupStart..<groupStart + found.count].lazy.map(\.leaf)
+            tree.build(leaves, hasher: hasher)
+        }
         group = found
         stream = batch.stream
         writeGroupTexts(found, keyID: batch.keyID)

@@ -132,6 +132,8 @@ public struct SealedBatch: Sendable {
     public var events: [SealedEvent]
     /// The groups, in order; together they hold exactly `events`.
     public var groups: [SealedGroup]
+    /// The trees of the groups, of all or of none; never stored.
+    public var trees: [MerkleTree] = []
     /// The places from which reading goes on after this batch.
     public var positions: [Position]
     /// The files that are gone for good: their positions are not kept any longer.

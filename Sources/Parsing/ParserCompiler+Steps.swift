@@ -68,7 +68,7 @@ extension ParserCompiler {
         case .firstOf(let alternatives):
             var compiled: [ParserProgram.Alternative] = []
             for alternative in alternatives {
-                // Only the last step that can fail matters, and no step gives anything when it fails.
+                // A step that fails gives nothing, so what stands behind the last of them stays.
                 let lastToFail = alternative.lastIndex { $0.canFail } ?? 0
                 compiled.append(
                     ParserProgram.Alternative(

@@ -3,8 +3,8 @@ import Platform
 
 /// Closed lists of texts, each with a number, found without making a string.
 ///
-/// The hash looks at the ends and the middle only; the lists are known, so that is enough, and every
-/// hit is compared in full. All lists share their memory: one of an array of lists would have the
+/// The hash looks at the ends and the middle only; the lists are known, so that is enough, and
+/// every hit is compared in full. All lists share their memory: one of an array of lists would have the
 /// references to its own counted at each look, by all threads in the same place.
 struct TextTables: Sendable {
     /// One list: where its places begin, and its entries.
@@ -94,10 +94,14 @@ struct TextTables: Sendable {
     /// True when a text of the list is the beginning of `span[range]`.
     @inline(__always)
     func holdsPrefix(_ list: Int, of span: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        for index in lists[list].entries {
-            let entry = entries[Int(index)]
-            let end = range.lowerBound + Int(entry.count)
-            if end <= range.upperBound, holds(entry, span, range.lowerBound..<end) { return true }
+        let list = lists[list]
+        var index = Int(list.entries.lowerBound)
+        while index < Int(list.entries.upperBound) {
+            let end = range.lowerBound + Int(entries[index].count)
+            if end <= range.upperBound, holds(entries[index], span, range.lowerBound..<end) {
+                return true
+            }
+            index += 1
         }
         return false
     }

@@ -12,11 +12,6 @@ struct CompactRange {
 
     private static let levelLimit = 64
 
-    /// Forgets all leaves.
-    mutating func removeAll() {
-        count = 0
-    }
-
     /// Appends one leaf.
     @inline(__always)
     mutating func append(_ leaf: Digest, hasher: SHA256Hasher) {

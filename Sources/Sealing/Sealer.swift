@@ -21,7 +21,6 @@ public struct Sealer: ~Copyable {
     private let hasFilter: Bool
     private var filteredCounts: [UInt64]
     private var tree = CompactRange()
-    private var groupTree = CompactRange()
     private var statement = ByteWriter(capacity: 512)
     private let hasher = SHA256Hasher()
 
@@ -87,19 +86,25 @@ public struct Sealer: ~Copyable {
         }
         var groups: [SealedGroup] = []
         groups.reserveCapacity(count / SealedGroup.countLimit + 2)
+        var trees: [MerkleTree] = []
+        trees.reserveCapacity(groups.capacity)
         var at = 0
         while at < count {
             let groupCount = size(nextSequence, count - at)
             guard groupCount > 0, groupCount <= min(count - at, SealedGroup.countLimit) else {
                 bug("a group of \(groupCount) events")
             }
-            groups.append(sign(events, at..<at + groupCount))
+            var groupTree = MerkleTree()
+            groupTree.build(events[at..<at + groupCount].lazy.map(\.leaf), hasher: hasher)
+            groups.append(sign(events, at..<at + groupCount, root: groupTree.root))
+            trees.append(groupTree)
             at += groupCount
         }
         var sealed = SealedBatch(
             stream: stream, keyID: key.keyID, sinks: sinks, bodies: bodies, events: events,
             groups: groups, positions: positions.positions, head: head)
         sealed.forgotten = batches.flatMap(\.forgotten)
+        sealed.trees = trees
         sealed.places = .joined(batches.map { ($0.places, $0.events.count) })
         return sealed
     }
@@ -151,10 +156,9 @@ public struct Sealer: ~Copyable {
         return bits
     }
 
-    private mutating func sign(_ events: [SealedEvent], _ range: Range<Int>) -> SealedGroup {
-        groupTree.removeAll()
-        for index in range { groupTree.append(events[index].leaf, hasher: hasher) }
-        let root = groupTree.root(hasher: hasher)
+    private mutating func sign(
+        _ events: [SealedEvent], _ range: Range<Int>, root: Digest
+    ) -> SealedGroup {
         let first = nextSequence
         if range.count == SealedGroup.countLimit, first % UInt64(SealedGroup.countLimit) == 0 {
             tree.append(
@@ -201,9 +205,11 @@ extension SealedBatch {
                 result.events.append(moved)
             }
             result.groups += piece.groups
+            result.trees += piece.trees
             next += UInt64(piece.events.count)
         }
         result.places = .joined(pieces.map { ($0.places, $0.events.count) })
+        if result.trees.count != result.groups.count { result.trees = [] }
         result.positions = positions.positions
         result.head = last.head
         return result

@@ -73,7 +73,7 @@ extension ByteWriter {
         }
     }
 
-    // From here on it pays to make room for the worst case and to take sixteen bytes and more at once.
+    // From here on it pays to make room for the worst case and to take many bytes at once.
     private static let pieceByteCount = 64
 
     // Escapes the beginning of a long text as far as that goes fast; answers how far.
