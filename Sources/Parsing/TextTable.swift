@@ -4,8 +4,8 @@ import Platform
 /// Closed lists of texts, each with a number, found without making a string.
 ///
 /// The hash looks at the ends and the middle only; the lists are known, so that is enough, and
-/// every hit is compared in full. All lists share their memory: one of an array of lists would have the
-/// references to its own counted at each look, by all threads in the same place.
+/// every hit is compared in full. All lists share their memory: one of an array of lists would have
+/// the references to its own counted at each look, by all threads in the same place.
 struct TextTables: Sendable {
     /// One list: where its places begin, and its entries.
     private struct List: Sendable {
@@ -92,7 +92,8 @@ struct TextTables: Sendable {
     }
 
     /// True when a text of the list is the beginning of `span[range]`.
-    @inline(__always)
+    // Not inlined, because then the references to all three arrays would be counted.
+    @inline(never)
     func holdsPrefix(_ list: Int, of span: Span<UInt8>, _ range: Range<Int>) -> Bool {
         let list = lists[list]
         var index = Int(list.entries.lowerBound)

@@ -15,6 +15,10 @@
 size_t sealtail_escape_json(
     const uint8_t *bytes, size_t count, uint8_t *output, size_t *consumed);
 
+// Writes base64 in the URL-safe alphabet, as far as it goes 48 bytes at a time, into `output`, which
+// has room for four bytes for each three. Returns how many bytes it read.
+size_t sealtail_base64_url(const uint8_t *bytes, size_t count, uint8_t *output);
+
 // Up to eight kinds of two bytes in a row, a bit each, by the halves of the bytes: a byte belongs to
 // a kind when both its halves do. More pairs than were added may match; none is missed.
 struct sealtail_pairs {

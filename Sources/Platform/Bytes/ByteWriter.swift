@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CSIMD
 import Glibc
 
 /// A growing run of bytes that the hot path writes into.
@@ -333,8 +334,8 @@ public struct ByteWriter: ~Copyable {
         bytes.withUnsafeBufferPointer { source in
             guard let start = source.baseAddress else { return }
             let alphabet = ByteWriter.base64URLAlphabet.utf8Start
-            var at = 0
-            var target = base + count
+            var at = sealtail_base64_url(start, source.count, base + count)
+            var target = base + count + at / 3 * 4
             while at + 3 <= source.count {
                 let word = Int(start[at]) << 16 | Int(start[at + 1]) << 8 | Int(start[at + 2])
                 target[0] = alphabet[word >> 18]

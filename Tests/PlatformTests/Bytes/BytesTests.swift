@@ -3,6 +3,17 @@ import Platform
 import Testing
 
 @Suite struct BytesTests {
+    @Test func aWriterGivesTheSameBase64WhateverTheLength() {
+        var generator = SystemRandomNumberGenerator()
+        for count in 0...300 {
+            let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
+            var writer = ByteWriter()
+            writer.append(base64URL: bytes.span)
+            let text = String(decoding: writer.makeArray(), as: UTF8.self)
+            #expect(text == Base64.encode(bytes, .urlSafe))
+        }
+    }
+
     @Test func base64GivesTheTextsOfRFC4648() {
         let pairs = [
             ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="),
