@@ -65,6 +65,8 @@ final class Accounts: Sendable {
         var rejectedNow: [String: Int] = [:]
         var isUp = true
         var problem: String?
+        /// When the first certificate on the way to the receiver expires; nil without TLS.
+        var certificateExpiry: Timestamp?
         /// Since when there was always something waiting; nil when nothing does.
         var waitingSince: MonotonicInstant?
 

@@ -31,7 +31,8 @@ struct ConfigurationChange: Sendable, Equatable {
     ]
     /// Keys of a sink that say how it is reached, not what goes where.
     static let deliveryKeys: Set<String> = [
-        "auth", "tls", "compression", "batch", "in_flight", "retry", "dead_letter",
+        "auth", "tls", "proxy", "timeout", "compression", "batch", "in_flight", "retry",
+        "dead_letter",
     ]
 
     /// Compares two setups.

@@ -105,6 +105,7 @@ final class DeliveryLoop: Sendable {
         var course = DeliveryCourse(
             from: ledger.cursor(of: id) ?? SinkCursor(place: .beginning),
             configuration: present.configuration)
+        var condition = SinkCondition()
         while true {
             let now = clock.monotonic()
             let order = orders.withLock { (deadline: $0.deadline, isRetiring: $0.isRetiring) }
@@ -137,6 +138,7 @@ final class DeliveryLoop: Sendable {
             {
                 settle(ticket, result, &course, present)
             }
+            note(present.sink.condition, after: &condition)
         }
         pulse.beat(.waiting)
         present.sink.close()
@@ -305,6 +307,19 @@ final class DeliveryLoop: Sendable {
                 "The receiver refused events; they rest in the dead letter.",
                 ["sink": id, "count": rejections.count, "reason": first.reason])
         }
+    }
+
+    private func note(_ condition: SinkCondition, after former: inout SinkCondition) {
+        guard condition != former else { return }
+        accounts.update(sink: id) { $0.certificateExpiry = condition.certificateExpiry }
+        if let problem = condition.problem, problem != former.problem {
+            log.error(
+                "The sink goes on with the certificates it had.",
+                ["sink": id, "reason": problem])
+        } else if former.problem != nil, condition.problem == nil {
+            log.info("The certificates on the disk are good again.", ["sink": id])
+        }
+        former = condition
     }
 
     private func accountProblem(_ sentence: String) {

@@ -225,6 +225,15 @@ struct StatusMetrics {
                 "dead_letter_events", help: "Events in the sink's dead letter.", kind: .gauge,
                 samples: deadLetters.map { MetricSample([("sink", $0.id)], $0.count) }),
             each("sink_up", "1 when the receiver takes events.", .gauge) { $0.isUp ? 1 : 0 },
+            MetricFamily(
+                "certificate_expiry_timestamp_seconds",
+                help: "When the first certificate expires, the agent's or the receiver's.",
+                kind: .gauge,
+                samples: sinks.compactMap { sink in
+                    sink.sums.certificateExpiry.map {
+                        MetricSample([("sink", sink.id)], $0.seconds)
+                    }
+                }),
         ]
     }
 

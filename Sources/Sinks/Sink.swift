@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Platform
 
 /// A place that sealed events are delivered to.
 ///
@@ -27,8 +28,30 @@ public protocol Sink: AnyObject, Sendable {
     /// Waits, so it is for `sealtail check` and before the first delivery, not beside one.
     func probe() -> DeliveryError?
 
+    /// What is to be known beside the outcomes; asked for now and then.
+    var condition: SinkCondition { get }
+
     /// Gives up what is in flight, without outcomes, and lets go of connections and files.
     func close()
+}
+
+extension Sink {
+    /// Nothing beside the outcomes.
+    public var condition: SinkCondition { SinkCondition() }
+}
+
+/// What is to be known of a sink that works, beside the outcomes of its deliveries.
+public struct SinkCondition: Sendable, Equatable {
+    /// When the first certificate in use expires, the agent's own or one of the far side.
+    public var certificateExpiry: Timestamp?
+    /// What somebody should look at although events are delivered: one sentence.
+    public var problem: String?
+
+    /// Describes a condition; nothing is to be known unless it is said.
+    public init(certificateExpiry: Timestamp? = nil, problem: String? = nil) {
+        self.certificateExpiry = certificateExpiry
+        self.problem = problem
+    }
 }
 
 /// Why a sink cannot be made from its configuration: a sentence with a place and a way out.

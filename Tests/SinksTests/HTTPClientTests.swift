@@ -134,4 +134,45 @@ import Testing
         client.get("/", ticket: 2)
         #expect(try answer(client).headers == [:])
     }
+
+    @Test(arguments: [
+        ("7", Duration.seconds(7)), ("Fri, 31 Dec 2199 23:59:59 GMT", HTTPLimit.retryAfter),
+        ("99999999", HTTPLimit.retryAfter), ("0", nil), ("Sat, 01 Jan 2000 00:00:00 GMT", nil),
+        ("soon", nil), ("-1", nil),
+    ])
+    func theDelayTheServerAsksForIsSecondsOrADate(text: String, delay: Duration?) throws {
+        let server = try FakeHTTPServer(always: .reply(429, headers: ["Retry-After": text]))
+        defer { server.stop() }
+        let client = try client(server.endpoint)
+        defer { client.close() }
+        client.get("/", ticket: 1)
+        #expect(try answer(client).retryAfter == delay)
+    }
+
+    @Test func aRequestMayHaveATimeLimitOfItsOwn() throws {
+        let server = try FakeHTTPServer(always: .silence)
+        defer { server.stop() }
+        let client = try client(server.endpoint)
+        defer { client.close() }
+        var request = HTTPRequest(.get, "/")
+        request.timeLimit = .milliseconds(50)
+        client.start(request, ticket: 1)
+        do {
+            _ = try answer(client)
+            Issue.record("there was an answer")
+        } catch let error as DeliveryError {
+            #expect(error.code == .timeout)
+        }
+    }
+
+    @Test func headIsToldOfMoreThanAnAnswerMayHave() throws {
+        let server = try FakeHTTPServer(
+            always: .reply(200, headers: [:], [UInt8](repeating: 0x20, count: 1 << 20)))
+        defer { server.stop() }
+        let client = try client(server.endpoint)
+        defer { client.close() }
+        client.start(HTTPRequest(.head, "/"), ticket: 1)
+        #expect(try answer(client).status == 200)
+        #expect(server.requests.first?.method == "HEAD")
+    }
 }

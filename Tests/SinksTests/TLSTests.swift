@@ -61,7 +61,62 @@ import Testing
         let broken =
             "cert_file: \(folder("agent.example.org.pem")), "
             + "key_file: \(folder("broken.key"))"
-        #expect(try probe(server.port, "\(trust), \(broken)")?.code == .tls)
+        let error = #expect(throws: SinkError.self) {
+            try probe(server.port, "\(trust), \(broken)")
+        }
+        #expect(error?.sentence.contains("holds no private key") == true)
+    }
+
+    @Test func aPinNamesTheKeyThatTheServerHas() throws {
+        let folder = try TemporaryFolder()
+        try OpenSSLCommand.makeAuthority(folder, "ca")
+        try OpenSSLCommand.makeCertificate(folder, "receiver.example.org", signedBy: "ca")
+        let server = try OpenSSLCommand.Server(folder, "receiver.example.org")
+        defer { server.stop() }
+        let trust = "ca_file: \(folder("ca.pem")), server_name: receiver.example.org"
+        let pin = try OpenSSLCommand.publicKeyDigest(folder, "receiver.example.org")
+        let other = try OpenSSLCommand.publicKeyDigest(folder, "ca")
+        #expect(try probe(server.port, "\(trust), pin_sha256: \(pin)") == nil)
+        #expect(try probe(server.port, "\(trust), pin_sha256: [\(other), \(pin)]") == nil)
+        for options in [trust, "insecure_skip_verify: true"] {
+            guard
+                case .alarm(_, .tls)? = try probe(server.port, "\(options), pin_sha256: \(other)")
+            else {
+                Issue.record("another key than the pinned one was taken with \(options)")
+                continue
+            }
+        }
+    }
+
+    @Test func theFirstCertificateToExpireIsKnown() throws {
+        let folder = try TemporaryFolder()
+        try OpenSSLCommand.makeAuthority(folder, "ca")
+        for (name, days) in [("receiver.example.org", 3), ("long", 9), ("short", 1)] {
+            try OpenSSLCommand.makeCertificate(folder, name, signedBy: "ca", days: days)
+        }
+        let server = try OpenSSLCommand.Server(
+            folder, "receiver.example.org", ["-CAfile", folder("ca.pem"), "-verify", "1"])
+        defer { server.stop() }
+        func expiry(_ identity: String) throws -> (Timestamp?, Timestamp?) {
+            let (read, problems) = Samples.configuration(
+                "{id: siem, type: elasticsearch, endpoint: 'https://127.0.0.1:\(server.port)', "
+                    + "tls: {ca_file: \(folder("ca.pem")), server_name: receiver.example.org, "
+                    + "cert_file: \(folder(identity + ".pem")), "
+                    + "key_file: \(folder(identity + ".key"))}}")
+            #expect(problems == [])
+            let sink = try SinkCatalog.make(try #require(read))
+            defer { sink.close() }
+            let before = sink.condition.certificateExpiry
+            #expect(sink.probe() == nil)
+            return (before, sink.condition.certificateExpiry)
+        }
+        func end(_ name: String) throws -> Timestamp {
+            try CertificateChain(
+                pem: FileSystem.read(folder(name + ".pem"), byteLimit: 1 << 20)
+            ).expiry
+        }
+        #expect(try expiry("long") == (end("long"), end("receiver.example.org")))
+        #expect(try expiry("short") == (end("short"), end("short")))
     }
 
     @Test func olderVersionsOfTLSAreRefused() throws {
@@ -78,96 +133,5 @@ import Testing
         let found = try probe(443, "insecure_skip_verify: true", host: "no-such-host.invalid")
         #expect(found?.code == .name)
         #expect(found?.sentence.contains("no-such-host.invalid") == true)
-    }
-}
-
-/// The openssl command as a maker of throw-away certificates and as a server.
-private enum OpenSSLCommand {
-    static let path = "/usr/bin/openssl"
-    static var isThere: Bool { FileSystem.exists(path) }
-
-    static func makeAuthority(_ folder: TemporaryFolder, _ name: String) throws {
-        try run(
-            [
-                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-days", "2", "-subj", "/CN=\(name) authority", "-keyout", folder("\(name).key"),
-                "-out", folder("\(name).pem"),
-            ])
-    }
-
-    static func makeCertificate(
-        _ folder: TemporaryFolder, _ name: String, signedBy authority: String
-    ) throws {
-        try run(
-            [
-                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-days", "2", "-subj", "/CN=\(name)", "-addext", "subjectAltName=DNS:\(name)",
-                "-addext", "basicConstraints=critical,CA:FALSE",
-                "-CA", folder("\(authority).pem"), "-CAkey", folder("\(authority).key"),
-                "-keyout", folder("\(name).key"), "-out", folder("\(name).pem"),
-            ])
-    }
-
-    private static func run(_ arguments: [String]) throws {
-        let process = try start(arguments)
-        var status: Int32 = 0
-        waitpid(process, &status, 0)
-        #expect(status == 0, "openssl \(arguments.joined(separator: " "))")
-    }
-
-    fileprivate static func start(_ arguments: [String]) throws -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-        var texts: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) }
-        texts.append(nil)
-        defer { for text in texts { free(text) } }
-        var process: pid_t = 0
-        guard posix_spawn(&process, path, &actions, nil, texts, environ) == 0 else {
-            throw SystemError(call: "start", path: path)
-        }
-        return process
-    }
-
-    /// `openssl s_server` on loopback, which answers every GET with a page about itself.
-    final class Server {
-        let port: Int
-        private let process: pid_t
-
-        init(_ folder: TemporaryFolder, _ name: String, _ more: [String] = []) throws {
-            // Below the range from which the kernel gives ports to the other tests.
-            port = Int.random(in: 15_000..<30_000)
-            process = try OpenSSLCommand.start(
-                [
-                    "s_server", "-accept", "127.0.0.1:\(port)", "-cert", folder("\(name).pem"),
-                    "-key", folder("\(name).key"), "-www", "-quiet",
-                ] + more)
-            try waitUntilItListens()
-        }
-
-        func stop() {
-            kill(process, SIGKILL)
-            var status: Int32 = 0
-            waitpid(process, &status, 0)
-        }
-
-        private func waitUntilItListens() throws {
-            let wanted = ":" + hex(port) + " "
-            for _ in 0..<200 {
-                let table = try FileSystem.read("/proc/net/tcp", byteLimit: 1 << 24)
-                let text = String(decoding: table, as: UTF8.self)
-                if text.contains("0100007F\(wanted)00000000:0000 0A") { return }
-                usleep(20_000)
-            }
-            throw SystemError(call: "listen", path: OpenSSLCommand.path, number: ETIMEDOUT)
-        }
-
-        private func hex(_ port: Int) -> String {
-            let digits = String(port, radix: 16, uppercase: true)
-            return String(repeating: "0", count: 4 - digits.count) + digits
-        }
     }
 }

@@ -25,6 +25,8 @@ public final class FakeHTTPServer: Sendable {
         case reply(Int, headers: [String: String], [UInt8])
         /// The connection is closed without a word.
         case close
+        /// Nothing, until the client has had enough.
+        case silence
         /// A body of this many bytes is announced and sent until the client has enough.
         case long(Int)
 
@@ -127,10 +129,14 @@ public final class FakeHTTPServer: Sendable {
             switch script(request, number) {
             case .close:
                 return
+            case .silence:
+                while receive(connection, &buffer) {}
+                return
             case .reply(let status, let headers, let body):
                 var head = "HTTP/1.1 \(status) Scripted\r\nContent-Length: \(body.count)\r\n"
                 for (name, value) in headers { head += "\(name): \(value)\r\n" }
-                guard write(connection, Array((head + "\r\n").utf8) + body) else { return }
+                let sent = request.method == "HEAD" ? [] : body
+                guard write(connection, Array((head + "\r\n").utf8) + sent) else { return }
             case .long(let byteCount):
                 let head = "HTTP/1.1 200 Scripted\r\nTransfer-Encoding: chunked\r\n\r\n"
                 guard write(connection, Array(head.utf8)) else { return }

@@ -29,6 +29,12 @@ static inline CURLcode sealtail_curl_set_list(
     return curl_easy_setopt(handle, option, value);
 }
 
+static inline CURLcode sealtail_curl_set_copy(
+    CURL *handle, CURLoption option, const void *bytes, size_t count) {
+    struct curl_blob blob = {(void *)bytes, count, CURL_BLOB_COPY};
+    return curl_easy_setopt(handle, option, &blob);
+}
+
 /// Takes what an answer is made of, piece by piece; fewer bytes than given end the transfer.
 typedef size_t (*sealtail_curl_writer)(char *bytes, size_t size, size_t count, void *context);
 

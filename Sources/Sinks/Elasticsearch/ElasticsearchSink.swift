@@ -114,6 +114,8 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
         return nil
     }
 
+    var condition: SinkCondition { client.condition }
+
     func close() {
         client.close()
         sent.removeAll()

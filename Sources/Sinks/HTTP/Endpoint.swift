@@ -62,6 +62,13 @@ public struct Endpoint: Sendable, Equatable {
     /// The host as it stands in a URL, an IPv6 address in brackets.
     var urlHost: String { host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host }
 
+    /// True for this machine's own addresses and names.
+    var isLoopback: Bool {
+        let name = host.lowercased()
+        return name == "localhost" || name.hasSuffix(".localhost") || name == "::1"
+            || name.hasPrefix("127.") && name.utf8.allSatisfy { "0123456789.".utf8.contains($0) }
+    }
+
     /// The host and the port, for people.
     var place: String { "\(urlHost):\(port)" }
 

@@ -4,12 +4,19 @@
 enum HTTPLimit {
     /// Until a connection stands, TLS included.
     static let connectTime = Duration.seconds(10)
-    /// From the first byte of the request to the last of the answer.
+    /// From the first byte of the request to the last of the answer, unless `timeout` says more.
     static let exchangeTime = Duration.seconds(60)
+    /// `timeout`.
+    static let timeout = Duration.seconds(1)...Duration.seconds(300)
+    /// The most endpoints of a sink.
+    static let endpointCount = 16
+    /// How long another endpoint serves before the first one is tried again.
+    static let endpointReturnTime = Duration.seconds(60)
+    /// What a name was resolved to is forgotten after this.
+    static let nameLifetime = Duration.seconds(30)
     /// A connection without use is closed after this.
     static let connectionIdleTime = Duration.seconds(60)
-    /// A connection is closed after this, so that names are resolved again and certificates on
-    /// disk are read again.
+    /// A connection is closed after this, so that names are resolved again.
     static let connectionAge = Duration.seconds(300)
     /// The longest answer that is taken, whatever it speaks of.
     static let answerByteCount = 32 << 20
@@ -40,6 +47,8 @@ struct HTTPAnswer: Sendable {
     var body: [UInt8]
     /// The delay that the far side asks for, at most `HTTPLimit.retryAfter`.
     var retryAfter: Duration?
+    /// Which of the endpoints answered.
+    var endpointIndex = 0
     /// What `HTTPRequest.answerHeaders` asked for and the answer had, under the names as they were
     /// asked for. Untrusted, on one line, at most `HTTPLimit.headerByteCount` bytes each.
     var headers: [String: String] = [:]

@@ -3,27 +3,39 @@ import CCurl
 import Platform
 import Synchronization
 
-/// Exchanges requests and answers with one server, several at a time, over connections it keeps.
+/// Exchanges requests and answers with one far side, several at a time, over connections it keeps.
 ///
+/// The far side may have several endpoints; `EndpointChoice` says which one a request goes to.
 /// One thread makes all calls but `wake`. Nothing moves except inside `start` and `finished`.
 final class HTTPClient {
-    private let sink: String
-    private let endpoint: Endpoint
-    private let tls: TLSOptions
+    /// What a request that ended has come to.
+    typealias Ended = (ticket: UInt64, result: Result<HTTPAnswer, DeliveryError>)
+
+    private struct Place {
+        var endpoint: Endpoint
+        var url: String
+        var detour: HeaderList?
+    }
+
+    private let options: HTTPOptions
+    private let places: [Place]
+    private let clock = SystemClock()
+    private var choice: EndpointChoice
+    private var material: TLSMaterial
+    private var peerExpiries: [Int: Timestamp] = [:]
     // Freed last, so that a wake from another thread always finds it.
     private let multi: MultiHandle
     private let lines: [String]
     private var secrets: [HTTPRequest.SecretHeader]
     // The lines of a request that has none of its own.
     private let usual = HeaderList()
-    private var detour: HeaderList?
     private var idle: [Transfer] = []
     private var foreignIdle: [Transfer] = []
     // Safe because the handles serve as names only: each value owns its own key.
     private var running: [UnsafeMutableRawPointer: Transfer] = [:]
     private let isWoken = Atomic<Bool>(false)
 
-    /// Prepares to talk to an endpoint; nothing is connected yet.
+    /// Prepares to talk to the endpoints; nothing is connected yet.
     ///
     /// - Parameters:
     ///   - headers: lines that every request carries, as `Content-Type: …`.
@@ -33,44 +45,35 @@ final class HTTPClient {
         sink: String, _ options: HTTPOptions, headers lines: [String],
         secretHeaders: [HTTPRequest.SecretHeader] = [], inFlight: Int
     ) throws(SinkError) {
-        guard let endpoint = options.endpoint else {
+        guard !options.endpoints.isEmpty else {
             throw SinkError(sink: sink, "endpoint: must be set")
         }
-        let tls = options.tls
         guard sealtail_curl_prepare() == CURLE_OK, let multi = MultiHandle() else {
             throw SinkError(sink: sink, "the HTTP library cannot be prepared")
         }
-        for (key, path) in [
-            ("ca_file", tls.authorityFile), ("cert_file", tls.certificateFile),
-            ("key_file", tls.keyFile),
-        ] {
-            guard let path else { continue }
-            do throws(SystemError) {
-                _ = try File(path)
-            } catch {
-                throw SinkError(sink: sink, "tls.\(key): \(error)")
-            }
-        }
-        self.sink = sink
-        self.endpoint = endpoint
-        self.tls = tls
+        self.options = options
         self.multi = multi
         self.lines = lines
+        material = try TLSMaterial(options.tls, sink: sink, at: clock.monotonic())
+        choice = EndpointChoice(count: options.endpoints.count)
+        places = options.endpoints.map { HTTPClient.place($0, as: options.tls.serverName) }
         secrets = secretHeaders
         if let authentication = options.authentication {
             secrets.append(authentication.header)
         }
         usual.append(lines, secrets)
         usual.append(HTTPClient.silencing, [])
-        if let name = tls.serverName {
-            // The URL carries that name, so that SNI, verification and the Host header all use
-            // it, and only the connection goes to the endpoint's host.
-            let detour = HeaderList()
-            detour.append(["\(name):\(endpoint.port):\(endpoint.place)"], [])
-            self.detour = detour
-        }
         multi.set(CURLMOPT_MAXCONNECTS, inFlight)
         multi.set(CURLMOPT_MAX_TOTAL_CONNECTIONS, inFlight)
+    }
+
+    private static func place(_ endpoint: Endpoint, as name: String?) -> Place {
+        guard let name else { return Place(endpoint: endpoint, url: endpoint.url(as: nil)) }
+        // The URL carries that name, so that SNI, verification and the Host header all use it,
+        // and only the connection goes to the endpoint's host.
+        let detour = HeaderList()
+        detour.append(["\(name):\(endpoint.port):\(endpoint.place)"], [])
+        return Place(endpoint: endpoint, url: endpoint.url(as: name), detour: detour)
     }
 
     deinit {
@@ -127,9 +130,22 @@ final class HTTPClient {
     }
 
     private func begin(_ transfer: Transfer, _ request: HTTPRequest, _ ticket: UInt64) {
-        transfer.prepare(
-            request, to: request.origin ?? endpoint,
-            as: request.origin == nil ? tls.serverName : nil, ticket: ticket)
+        let now = clock.monotonic()
+        if let origin = request.origin {
+            transfer.prepare(
+                request, to: origin, index: 0, url: origin.url() + request.path,
+                timeLimit: request.timeLimit ?? options.timeout, ticket: ticket)
+        } else {
+            let index = request.endpointIndex ?? choice.pick(at: now)
+            let place = places[index]
+            transfer.prepare(
+                request, to: place.endpoint, index: index, url: place.url + request.path,
+                timeLimit: request.timeLimit ?? options.timeout, ticket: ticket)
+            if let detour = place.detour { transfer.setDetour(detour) }
+            setProxy(transfer, place.endpoint)
+            material.refresh(at: now)
+            transfer.use(material.content, version: material.version)
+        }
         transfer.setHeaders(headers(request))
         // Safe because the handle is in no multi handle: it is new or was removed when it ended.
         guard curl_multi_add_handle(multi.pointer, transfer.handle) == CURLM_OK else {
@@ -156,8 +172,8 @@ final class HTTPClient {
     /// The exchanges that have ended; waits until there is one, the time is up, or `wake`.
     func finished(
         waitingAtMost timeout: Duration
-    ) -> [(ticket: UInt64, result: Result<HTTPAnswer, DeliveryError>)] {
-        let clock = SystemClock()
+    ) -> [Ended] {
+        material.refresh(at: clock.monotonic())
         let deadline = clock.monotonic().advanced(by: timeout)
         while true {
             perform()
@@ -187,6 +203,12 @@ final class HTTPClient {
         foreignIdle.removeAll()
     }
 
+    /// What is to be known of the certificates in use.
+    var condition: SinkCondition {
+        let expiries = peerExpiries.values + [material.content.expiry].compactMap { $0 }
+        return SinkCondition(certificateExpiry: expiries.min(), problem: material.problem)
+    }
+
     // MARK: Inside
 
     private func perform() {
@@ -195,8 +217,8 @@ final class HTTPClient {
         curl_multi_perform(multi.pointer, &count)
     }
 
-    private func takeEnded() -> [(ticket: UInt64, result: Result<HTTPAnswer, DeliveryError>)] {
-        var ended: [(ticket: UInt64, result: Result<HTTPAnswer, DeliveryError>)] = []
+    private func takeEnded() -> [Ended] {
+        var ended: [Ended] = []
         var code = CURLE_OK
         // Safe because the handle that comes back is only looked up, among those that live.
         while let handle = sealtail_curl_next_finished(multi.pointer, &code) {
@@ -228,20 +250,45 @@ final class HTTPClient {
                     ? .split(reason: reason, code: .answer)
                     : .retry(after: nil, reason: reason, code: .answer))
         }
-        guard code == CURLE_OK else { return .failure(failure(code, transfer)) }
-        return .success(
-            HTTPAnswer(
-                status: transfer.status, body: transfer.takeAnswer(),
-                retryAfter: transfer.retryAfter, headers: transfer.answerHeaders))
+        guard code == CURLE_OK else {
+            return .failure(failure(code, transfer, hasAnother: noteFailure(of: transfer)))
+        }
+        var answer = HTTPAnswer(
+            status: transfer.status, body: transfer.takeAnswer(),
+            retryAfter: transfer.retryAfter, endpointIndex: transfer.endpointIndex,
+            headers: transfer.answerHeaders)
+        if transfer.isForeign { return .success(answer) }
+        if let expiry = transfer.peerExpiry { peerExpiries[transfer.endpointIndex] = expiry }
+        if answer.status < 500 {
+            choice.answered(transfer.endpointIndex)
+        } else if noteFailure(of: transfer) {
+            // Another one need not be spared for what this one asks.
+            answer.retryAfter = nil
+        }
+        return .success(answer)
     }
 
-    private func failure(_ code: CURLcode, _ transfer: Transfer) -> DeliveryError {
+    /// True when the next request goes to an endpoint that has not failed as well.
+    private func noteFailure(of transfer: Transfer) -> Bool {
+        guard !transfer.isForeign else { return false }
+        return choice.failed(transfer.endpointIndex, at: clock.monotonic())
+    }
+
+    private func failure(
+        _ code: CURLcode, _ transfer: Transfer, hasAnother: Bool
+    ) -> DeliveryError {
         let reason = "\(transfer.endpoint.place): \(transfer.words(code))"
+        if transfer.proxyStatus == 403 || transfer.proxyStatus == 407 {
+            return .alarm(
+                reason: "\(reason); the proxy does not let the agent through",
+                code: .authorization)
+        }
         switch code {
         case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM,
             CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CIPHER, CURLE_SSL_ISSUER_ERROR,
             CURLE_SSL_CRL_BADFILE, CURLE_SSL_ENGINE_INITFAILED, CURLE_SSL_INVALIDCERTSTATUS,
             CURLE_SSL_CLIENTCERT, CURLE_USE_SSL_FAILED, CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+            if hasAnother { return .retry(after: nil, reason: reason, code: .tls) }
             return .alarm(reason: reason, code: .tls)
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY:
             return .retry(after: nil, reason: reason, code: .name)
@@ -252,35 +299,56 @@ final class HTTPClient {
         }
     }
 
+    // MARK: Connections
+
     private func makeTransfer(isForeign: Bool) -> Transfer? {
-        guard let transfer = Transfer(endpoint, isForeign: isForeign) else { return nil }
+        guard let transfer = Transfer(places[0].endpoint, isForeign: isForeign) else { return nil }
         transfer.set(CURLOPT_NOSIGNAL, 1)
         transfer.set(CURLOPT_PROTOCOLS_STR, "http,https")
         transfer.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
         transfer.set(CURLOPT_FOLLOWLOCATION, 0)
         transfer.set(CURLOPT_USERAGENT, "sealtail")
         transfer.set(CURLOPT_CONNECTTIMEOUT_MS, HTTPLimit.connectTime.wholeMilliseconds)
+        transfer.set(CURLOPT_DNS_CACHE_TIMEOUT, HTTPLimit.nameLifetime.wholeSeconds)
         transfer.set(CURLOPT_MAXAGE_CONN, HTTPLimit.connectionIdleTime.wholeSeconds)
         transfer.set(CURLOPT_MAXLIFETIME_CONN, HTTPLimit.connectionAge.wholeSeconds)
         transfer.set(CURLOPT_TCP_KEEPALIVE, 1)
         transfer.set(CURLOPT_BUFFERSIZE, HTTPLimit.pieceByteCount)
         transfer.set(CURLOPT_UPLOAD_BUFFERSIZE, HTTPLimit.pieceByteCount)
         transfer.set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+        transfer.set(CURLOPT_CA_CACHE_TIMEOUT, HTTPLimit.connectionAge.wholeSeconds)
         guard !isForeign else {
             transfer.set(CURLOPT_PROXY, "")
             return transfer
         }
-        if let detour { transfer.setDetour(detour) }
+        let tls = options.tls
         transfer.set(CURLOPT_SSL_VERIFYPEER, tls.isUnverified ? 0 : 1)
         transfer.set(CURLOPT_SSL_VERIFYHOST, tls.isUnverified ? 0 : 2)
-        transfer.set(CURLOPT_CA_CACHE_TIMEOUT, HTTPLimit.connectionAge.wholeSeconds)
-        if let path = tls.authorityFile {
-            transfer.set(CURLOPT_CAINFO, path)
-            // Without this the folder of the system's authorities would be trusted as well.
-            transfer.clear(CURLOPT_CAPATH)
+        transfer.set(CURLOPT_CERTINFO, 1)
+        if !tls.pins.isEmpty {
+            let pins = tls.pins.map { "sha256//\($0)" }.joined(separator: ";")
+            transfer.set(CURLOPT_PINNEDPUBLICKEY, pins)
         }
-        if let path = tls.certificateFile { transfer.set(CURLOPT_SSLCERT, path) }
-        if let path = tls.keyFile { transfer.set(CURLOPT_SSLKEY, path) }
         return transfer
+    }
+
+    private func setProxy(_ transfer: Transfer, _ endpoint: Endpoint) {
+        if endpoint.isLoopback {
+            transfer.set(CURLOPT_PROXY, "")
+            return
+        }
+        switch options.proxy {
+        case .environment:
+            transfer.clear(CURLOPT_PROXY)
+        case .none:
+            transfer.set(CURLOPT_PROXY, "")
+        case .through(let proxy, let username, let password):
+            transfer.set(CURLOPT_PROXY, proxy.url())
+            // Otherwise the exceptions of the environment would count.
+            transfer.set(CURLOPT_NOPROXY, "")
+            guard let password else { return }
+            transfer.set(CURLOPT_PROXYUSERNAME, username)
+            transfer.set(CURLOPT_PROXYPASSWORD, password)
+        }
     }
 }

@@ -1,19 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
 
-/// How a sink that speaks HTTP reaches the far side: `endpoint`, `auth`, `tls`, `compression`.
+/// How a sink that speaks HTTP reaches the far side.
 public struct HTTPOptions: Sendable {
     /// The keys that these are read from.
     static let keys = keysWithoutAuthentication + ["auth"]
     /// The keys for a sink that says who it is in a way of its own.
-    static let keysWithoutAuthentication = ["endpoint", "tls", "compression"]
+    static let keysWithoutAuthentication = [
+        "endpoint", "tls", "proxy", "timeout", "compression",
+    ]
 
-    /// Where the sink delivers to; nil only when it was written wrongly.
-    public var endpoint: Endpoint?
+    /// Where the sink delivers to, the first as long as it answers; empty only when they were
+    /// written wrongly.
+    public var endpoints: [Endpoint]
+    /// The one that is used first.
+    public var endpoint: Endpoint? { endpoints.first }
     /// How the agent says who it is.
     public var authentication: Authentication?
     /// How TLS is done.
     public var tls: TLSOptions
+    /// The way there.
+    let proxy: ProxyOptions
+    /// From the first byte of a request to the last of its answer.
+    public var timeout: Duration
     /// Whether request bodies are compressed.
     public var compression: Compression
 
@@ -66,12 +75,15 @@ public struct HTTPOptions: Sendable {
         reading reader: inout ConfigurationReader, usual: Endpoint? = nil,
         authenticates: Bool = true
     ) {
-        endpoint = HTTPOptions.readEndpoint(&reader, usual)
+        endpoints = HTTPOptions.readEndpoints(&reader, usual)
         authentication = authenticates ? HTTPOptions.readAuthentication(&reader) : nil
-        if endpoint?.isSecure == false, reader.node("tls") != nil {
+        if endpoints.contains(where: { !$0.isSecure }), reader.node("tls") != nil {
             reader.problem("tls", "goes with an endpoint that begins with https:// only")
         }
         tls = TLSOptions(reading: &reader)
+        proxy = ProxyOptions(reading: &reader)
+        timeout = reader.duration(
+            "timeout", in: HTTPLimit.timeout, default: HTTPLimit.exchangeTime)
         compression = reader.choice("compression", default: .gzip)
     }
 
@@ -81,18 +93,26 @@ public struct HTTPOptions: Sendable {
         return inFlight * (batch.byteLimit * SinkLimit.renderedFactor + answer)
     }
 
-    private static func readEndpoint(
+    private static func readEndpoints(
         _ reader: inout ConfigurationReader, _ usual: Endpoint?
-    ) -> Endpoint? {
-        if let usual, reader.node("endpoint") == nil { return usual }
-        let text = reader.requiredString("endpoint")
-        guard !text.isEmpty else { return nil }
-        if let endpoint = Endpoint(text: text) { return endpoint }
-        reader.problem(
-            "endpoint",
-            "must look like https://host:port/path, without user, query or fragment, is "
-                + (reader.node("endpoint")?.shown ?? "empty"))
-        return nil
+    ) -> [Endpoint] {
+        guard let node = reader.node("endpoint") else {
+            if let usual { return [usual] }
+            reader.problem("endpoint", "must be set")
+            return []
+        }
+        let nodes = node.elements ?? [node]
+        if nodes.isEmpty || nodes.count > HTTPLimit.endpointCount {
+            reader.problem("endpoint", "must be 1 to \(HTTPLimit.endpointCount) URLs")
+        }
+        return nodes.compactMap { node in
+            if let endpoint = node.scalar.flatMap({ Endpoint(text: $0) }) { return endpoint }
+            reader.problems.add(
+                at: node,
+                "must look like https://host:port/path, without user, query or fragment"
+                    + Endpoint.shown(node))
+            return nil
+        }
     }
 
     private static func readAuthentication(
@@ -102,18 +122,8 @@ public struct HTTPOptions: Sendable {
         defer { child.finish() }
         let apiKey = child.secret("api_key")
         let bearer = child.secret("bearer")
-        var basic: Authentication?
-        if var pair = child.child("basic") {
-            let username = pair.requiredString("username")
-            if username.utf8.contains(UInt8(ascii: ":")) {
-                pair.problem("username", "must not hold a colon")
-            }
-            if let password = pair.secret("password") {
-                basic = .basic(username: username, password: password)
-            } else if pair.node("password") == nil {
-                pair.problem("password", "must be set")
-            }
-            pair.finish()
+        let basic = child.login("basic").map { login in
+            Authentication.basic(username: login.username, password: login.password)
         }
         let found = [apiKey.map { Authentication.apiKey($0) }, bearer.map { .bearer($0) }, basic]
             .compactMap { $0 }

@@ -35,10 +35,13 @@ struct HTTPRequest {
     /// Such a request carries none of the client's lines and no authentication, goes through no
     /// proxy, and over TLS trusts the system's authorities and shows no certificate.
     var origin: Endpoint?
+    /// Which of the endpoints it goes to, where it matters, as for a question about what
+    /// `HTTPAnswer.endpointIndex` has taken; else it goes to the one that serves at the moment.
+    var endpointIndex: Int?
     /// How many events the request brings, which is what the answer may be long for.
     var eventCount = 0
-    /// From the first byte of the request to the last of the answer.
-    var timeLimit = HTTPLimit.exchangeTime
+    /// From the first byte of the request to the last of the answer; nil is the sink's `timeout`.
+    var timeLimit: Duration?
     /// The names of the header lines that the answer is to have in `HTTPAnswer.headers`.
     var answerHeaders: [String] = []
 

@@ -82,8 +82,11 @@ final class Transfer {
     let isForeign: Bool
     /// Where the request goes.
     private(set) var endpoint: Endpoint
+    /// The endpoint's place in the list.
+    private(set) var endpointIndex = 0
     private var request = HTTPRequest(.get, "/")
     private var headers: HeaderList?
+    private var materialVersion: Int?
     /// How many events the request brings.
     var eventCount: Int { request.eventCount }
     /// The longest answer that is taken.
@@ -142,21 +145,56 @@ final class Transfer {
         sealtail_curl_set_list(handle, CURLOPT_CONNECT_TO, list.pointer)
     }
 
+    func set(_ option: CURLoption, _ secret: Secret) {
+        var text: [UInt8] = []
+        secret.withBytes { bytes in for index in bytes.indices { text.append(bytes[index]) } }
+        text.append(0)
+        // Safe because the text ends in a zero byte and the library copies it.
+        text.withUnsafeBytes { bytes in
+            _ = sealtail_curl_set_text(
+                handle, option, bytes.bindMemory(to: CChar.self).baseAddress)
+        }
+        Secret.wipe(&text)
+    }
+
+    /// Uses these certificates and this key for connections that are made from now on.
+    func use(_ content: TLSMaterial.Content, version: Int) {
+        guard materialVersion != version else { return }
+        materialVersion = version
+        if let authorities = content.authorities {
+            copy(authorities.span, to: CURLOPT_CAINFO_BLOB)
+            // Without this the folder of the system's authorities would be trusted as well.
+            clear(CURLOPT_CAPATH)
+        }
+        if let certificate = content.certificate, let key = content.key {
+            copy(certificate.span, to: CURLOPT_SSLCERT_BLOB)
+            key.withBytes { copy($0, to: CURLOPT_SSLKEY_BLOB) }
+        }
+    }
+
+    private func copy(_ bytes: Span<UInt8>, to option: CURLoption) {
+        bytes.withUnsafeBytes { buffer in
+            // Safe because the library copies the bytes before it returns.
+            _ = sealtail_curl_set_copy(handle, option, buffer.baseAddress, buffer.count)
+        }
+    }
+
     /// Makes ready for the next exchange.
-    ///
-    /// `name` stands in the URL in place of the endpoint's host.
     func prepare(
-        _ request: HTTPRequest, to endpoint: Endpoint, as name: String?, ticket: UInt64
+        _ request: HTTPRequest, to endpoint: Endpoint, index: Int, url: String,
+        timeLimit: Duration, ticket: UInt64
     ) {
         self.request = request
         self.endpoint = endpoint
+        endpointIndex = index
         self.ticket = ticket
         isTooLong = false
         answer.removeAll(keepingCapacity: true)
         message[0] = 0
-        set(size: CURLOPT_MAXFILESIZE_LARGE, answerLimit)
-        set(CURLOPT_TIMEOUT_MS, request.timeLimit.wholeMilliseconds)
-        set(CURLOPT_URL, endpoint.url(as: name) + request.path)
+        // What HEAD is told of is never sent, however long it is.
+        set(size: CURLOPT_MAXFILESIZE_LARGE, request.method == .head ? 0 : answerLimit)
+        set(CURLOPT_TIMEOUT_MS, timeLimit.wholeMilliseconds)
+        set(CURLOPT_URL, url)
     }
 
     /// Sends these lines; the list is kept for as long as the exchange lasts.
@@ -220,6 +258,35 @@ final class Transfer {
             seconds > 0
         else { return nil }
         return min(.seconds(seconds), HTTPLimit.retryAfter)
+    }
+
+    /// The status with which a proxy refused to connect; 0 where none did.
+    var proxyStatus: Int {
+        var value = 0
+        // Safe because the value is a long and outlives the call.
+        sealtail_curl_long(handle, CURLINFO_HTTP_CONNECTCODE, &value)
+        return value
+    }
+
+    /// When the first of the far side's certificates expires; nil unless the exchange made a
+    /// connection of its own.
+    var peerExpiry: Timestamp? {
+        var found: UnsafeMutableRawPointer?
+        // Safe because libcurl answers with a structure that lives until the handle is used again.
+        guard sealtail_curl_pointer(handle, CURLINFO_CERTINFO, &found) == CURLE_OK,
+            let chain = found?.assumingMemoryBound(to: curl_certinfo.self).pointee
+        else { return nil }
+        var pem: [UInt8] = []
+        for index in 0..<Int(chain.num_of_certs) {
+            var line = chain.certinfo?[index]
+            while let entry = line?.pointee {
+                // Safe because the text ends in a zero byte and is copied at once.
+                let text = entry.data.map { String(cString: $0) } ?? ""
+                if text.hasPrefix("Cert:") { pem += Array(text.utf8.dropFirst(5)) + [0x0A] }
+                line = entry.next
+            }
+        }
+        return try? CertificateChain(pem: pem).expiry
     }
 
     /// The header lines of the answer that the request asked for, names as they were asked for.
