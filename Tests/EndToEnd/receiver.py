@@ -247,6 +247,10 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
+            if not body.strip():
+                # What a cluster says to a bulk request without documents.
+                return self.answer(400, json.dumps({"status": 400, "error": {
+                    "type": "parse_exception", "reason": "request body is required"}}).encode())
             self.handle_bulk(receiver, number, body)
         finally:
             with receiver.lock:

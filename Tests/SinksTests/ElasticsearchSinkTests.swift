@@ -320,16 +320,6 @@ import Testing
         }
         #expect(plainCount > 100)
     }
-
-    @Test func probeAsksWithoutDelivering() throws {
-        let server = try FakeHTTPServer { request, _ in
-            .reply(request.headers["authorization"] == "ApiKey good" ? 403 : 401)
-        }
-        defer { server.stop() }
-        #expect(try sink(server, "auth: {api_key: good}").probe() == nil)
-        #expect(try sink(server, "auth: {api_key: bad}").probe()?.code == .authorization)
-        #expect(server.requests.allSatisfy { $0.method == "GET" && $0.path == "/" })
-    }
 }
 
 extension String {

@@ -14,9 +14,12 @@ import Testing
         let (read, problems) = Samples.configuration(
             "{id: siem, type: elasticsearch, endpoint: 'https://\(host):\(port)', tls: {\(tls)}}")
         #expect(problems == [])
-        let sink = try SinkCatalog.make(try #require(read))
-        defer { sink.close() }
-        return sink.probe()
+        let options = try #require(read?.options as? ElasticsearchOptions)
+        let client = try HTTPClient(sink: "siem", options.http, headers: [], inFlight: 1)
+        defer { client.close() }
+        client.get("/", ticket: 1)
+        if case .failure(let error) = client.answer(to: 1) { return error }
+        return nil
     }
 
     @Test func certificatesAreVerified() throws {
@@ -104,11 +107,13 @@ import Testing
                     + "cert_file: \(folder(identity + ".pem")), "
                     + "key_file: \(folder(identity + ".key"))}}")
             #expect(problems == [])
-            let sink = try SinkCatalog.make(try #require(read))
-            defer { sink.close() }
-            let before = sink.condition.certificateExpiry
-            #expect(sink.probe() == nil)
-            return (before, sink.condition.certificateExpiry)
+            let options = try #require(read?.options as? ElasticsearchOptions)
+            let client = try HTTPClient(sink: "siem", options.http, headers: [], inFlight: 1)
+            defer { client.close() }
+            let before = client.condition.certificateExpiry
+            client.get("/", ticket: 1)
+            #expect(try client.answer(to: 1).get().status == 200)
+            return (before, client.condition.certificateExpiry)
         }
         func end(_ name: String) throws -> Timestamp {
             try CertificateChain(

@@ -35,7 +35,7 @@ final class BulkReply {
         guard reader.read(body.span) else { return nil }
         let tree = reader.tree
         guard tree.count > 0, tree[0].kind == .object,
-            let items = member(tree, of: 0, BulkReply.itemsKey), tree[items].kind == .array
+            let items = tree.member(BulkReply.itemsKey, of: 0), tree[items].kind == .array
         else { return nil }
         return tree.withContents { nodes, texts -> Int? in
             let end = nodes[items].next
@@ -126,25 +126,14 @@ final class BulkReply {
         }
     }
 
-    private func member(_ tree: JSONTree, of object: Int, _ key: JSONKey) -> Int? {
-        let end = tree[object].next
-        var at = object + 1
-        while at < end {
-            let node = tree[at]
-            if node.keyHash == key.hash, tree.keyEquals(at, key) { return at }
-            at = node.next
-        }
-        return nil
-    }
-
     private func reason(_ tree: JSONTree, _ result: Int, _ status: Int64) -> String {
-        guard let error = member(tree, of: result, BulkReply.errorKey) else {
+        guard let error = tree.member(BulkReply.errorKey, of: result) else {
             return "status \(status)"
         }
         if let text = tree.string(of: error) { return "status \(status): \(text)" }
         guard tree[error].kind == .object else { return "status \(status)" }
         let words = [BulkReply.typeKey, BulkReply.reasonKey].compactMap { key in
-            member(tree, of: error, key).flatMap { tree.string(of: $0) }
+            tree.member(key, of: error).flatMap { tree.string(of: $0) }
         }
         return words.isEmpty
             ? "status \(status)" : "status \(status): " + words.joined(separator: ": ")

@@ -16,6 +16,8 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
     private static let path = "/_bulk"
 
     private let client: HTTPClient
+    private let index: String
+    private let endpointCount: Int
     private let gzip: GzipEncoder?
     private let reply = BulkReply()
     private let idLine: EventRendering.IDLine
@@ -43,6 +45,8 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
         client = try HTTPClient(
             sink: configuration.id, options.http, headers: headers,
             inFlight: configuration.inFlight)
+        index = options.index
+        endpointCount = options.http.endpoints.count
         rendering = EventRendering(configuration.format, index: options.index)
         var prefix = ByteWriter()
         prefix.append("{\"create\":{\"_index\":")
@@ -98,20 +102,7 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
     }
 
     func probe() -> DeliveryError? {
-        client.get("/", ticket: .max)
-        while client.runningCount > 0 {
-            for (ticket, answer) in client.finished(waitingAtMost: HTTPLimit.exchangeTime)
-            where ticket == .max {
-                switch answer {
-                case .failure(let error): return error
-                // A key that may only create documents is refused here and yet good.
-                case .success(let answer):
-                    return answer.status == 401 || answer.status >= 500
-                        ? answer.refusal(eventCount: 0) : nil
-                }
-            }
-        }
-        return nil
+        ElasticsearchProbe(client, index: index, endpointCount: endpointCount).finding()
     }
 
     var condition: SinkCondition { client.condition }

@@ -188,6 +188,16 @@ final class HTTPClient {
         }
     }
 
+    /// Waits for the end of a request, for as long as its time limit; nothing else is under way.
+    func answer(to ticket: UInt64) -> Result<HTTPAnswer, DeliveryError> {
+        while runningCount > 0 {
+            for ended in finished(waitingAtMost: options.timeout) where ended.ticket == ticket {
+                return ended.result
+            }
+        }
+        bug("nobody asked what is to be answered")
+    }
+
     /// Makes `finished` return soon; any thread may call it.
     func wake() {
         isWoken.store(true, ordering: .releasing)
