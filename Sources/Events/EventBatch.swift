@@ -119,9 +119,38 @@ public struct RecordTally: Sendable {
     public var bytes = 0
     /// Texts, sets and bodies that were cut to their limits when they were written.
     public var cuts = 0
+    /// What became of the elements of records that are or hold lists of records.
+    public var elements = ElementTally()
 
     /// Counts nothing yet.
     public init() {}
+}
+
+/// What became of the elements of lists of records; every element counts exactly once.
+///
+/// `read = parsed + ignored + dropped`. A record that is no list has none. An element that is a
+/// list itself does not count, its elements do.
+public struct ElementTally: Sendable, Equatable {
+    /// Elements that gave one event or more.
+    public var parsed = 0
+    /// Elements that are no audit record, by the parser's word for them.
+    public var ignored: [String: Int] = [:]
+    /// Elements that were lost, by reason.
+    public var dropped: [String: Int] = [:]
+    /// All elements.
+    public var read: Int {
+        parsed + ignored.values.reduce(0, +) + dropped.values.reduce(0, +)
+    }
+
+    /// Counts nothing yet.
+    public init() {}
+
+    /// Adds what another batch counted.
+    public mutating func add(_ other: ElementTally) {
+        parsed += other.parsed
+        ignored.merge(other.ignored, uniquingKeysWith: +)
+        dropped.merge(other.dropped, uniquingKeysWith: +)
+    }
 }
 
 /// Canonical events, in the order of their records.

@@ -48,7 +48,7 @@ public struct RecordDamage: OptionSet, Sendable, Hashable {
     public static let suspectedInjection = RecordDamage(rawValue: 64)
 }
 
-/// Bytes or records that were gone before they could be read.
+/// Bytes or records that were gone before they could be read, or were too many to be.
 ///
 /// It travels in the batch whose position stands behind the loss, so both are committed by the
 /// same fsync and each loss is stated exactly once.
@@ -63,6 +63,8 @@ public struct InputLoss: Sendable, Hashable {
         case vanished
         /// The kernel dropped datagrams, because they came faster than they were read.
         case datagram
+        /// A record was a list of more elements than one record may give events.
+        case excess
     }
 
     /// The path of the file, nil for other inputs.
@@ -71,7 +73,7 @@ public struct InputLoss: Sendable, Hashable {
     public var reason: Reason
     /// How many bytes are gone, 0 where that is unknown.
     public var byteCount: UInt64
-    /// How many records are gone, 0 where that is unknown.
+    /// How many records, or elements of a list of records, are gone, 0 where that is unknown.
     public var recordCount: UInt64
 
     /// Describes a loss.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Events
 import Platform
 
 /// Raw records with the events that they must give, in one file that people can read.
@@ -16,7 +17,8 @@ public struct FixtureFile: Sendable, Equatable {
         public var remarks: [String]
         /// The record as written, escapes and all.
         public var record: String
-        /// What it must give: canonical events, or one line `ignored: reason`.
+        /// What it must give: one line `ignored: reason`, or canonical events. Lines before that
+        /// say which elements of a list gave none.
         public var expected: [String]
     }
 
@@ -75,5 +77,13 @@ extension FixtureFile.Block {
             }
         }
         return result
+    }
+}
+
+extension ElementTally {
+    /// The elements that gave no event, as a fixture names them.
+    public var lines: [String] {
+        ignored.sorted { $0.key < $1.key }.map { "elements ignored: \($0.key) \($0.value)" }
+            + dropped.sorted { $0.key < $1.key }.map { "elements dropped: \($0.key) \($0.value)" }
     }
 }

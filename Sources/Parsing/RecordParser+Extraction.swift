@@ -26,7 +26,8 @@ extension RecordParser {
                 // A document that is a list of records has its steps run for each of them.
                 if readJSON(subject.record, block), isRootArray {
                     return runEach(
-                        tree.children(of: root), number..<steps.upperBound, [], subject, block)
+                        (tree.children(of: root), true), number..<steps.upperBound, [], subject,
+                        block)
                 }
             default: break
             }
@@ -36,46 +37,6 @@ extension RecordParser {
         guard decide(program.rootRules, block, subject.record) else { return .ignored }
         layAll(subject, block)
         return .matched
-    }
-
-    /// How deep lists of records may be nested.
-    static let elementDepthLimit = 4
-
-    /// Runs the rest of a format for each element; the record is matched when one of them is.
-    private mutating func runEach(
-        _ elements: [Int], _ steps: Range<Int32>, _ cleared: [Int32], _ subject: Subject,
-        _ block: Span<UInt8>
-    ) -> StepResult {
-        guard elementDepth < RecordParser.elementDepthLimit else { return .failed }
-        let outer = (root, isTextRoot)
-        elementDepth += 1
-        defer {
-            (root, isTextRoot) = outer
-            elementDepth -= 1
-        }
-        var result = elements.isEmpty ? StepResult.ignored : .failed
-        let unnamed = ignoredReason
-        var reason = unnamed
-        for element in elements {
-            ignoredReason = unnamed
-            for slot in cleared { slots[Int(slot)].stamp = 0 }
-            if cleared.isEmpty { clearSlots() }
-            beginElement()
-            classes.removeAll(keepingCapacity: true)
-            (root, isTextRoot) = (element, outer.1)
-            switch runFormat(steps, subject, block) {
-            case .matched: result = .matched
-            case .ignored: if case .failed = result { result = .ignored }
-            case .failed: break
-            }
-            if ignoredReason != unnamed { reason = ignoredReason }
-        }
-        ignoredReason = reason
-        return result
-    }
-
-    private mutating func clearSlots() {
-        for index in slots.indices { slots[index].stamp = 0 }
     }
 
     /// Runs the steps of a rule, or one of a format.

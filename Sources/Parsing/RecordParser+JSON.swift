@@ -465,14 +465,14 @@ extension RecordParser {
     }
 
     /// The elements to go through: of the first array at one of the paths, or the object there, or
-    /// the root itself.
-    func elements(_ paths: [[JSONKey]]) -> [Int] {
+    /// the root itself. Only an array is a list whose elements count.
+    func elements(_ paths: [[JSONKey]]) -> (elements: [Int], isList: Bool) {
         let tree = tree
         for path in paths {
             guard let index = node(at: path) else { continue }
-            if tree[index].kind == .object { return [index] }
-            if tree[index].kind == .array { return tree.children(of: index) }
+            if tree[index].kind == .object { return ([index], false) }
+            if tree[index].kind == .array { return (tree.children(of: index), true) }
         }
-        return [root]
+        return ([root], false)
     }
 }

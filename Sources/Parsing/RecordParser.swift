@@ -37,6 +37,9 @@ public struct RecordParser: ~Copyable {
     var events: [Event] = []
     var observed = Timestamp(microseconds: 0)
     var reasonCounts: [Int]
+    var parsedElementCount = 0
+    var elementReasonCounts: [Int]
+    var excessElementCount = 0
 
     // State of a record.
     var slots: [Slot]
@@ -53,12 +56,13 @@ public struct RecordParser: ~Copyable {
     var isTextRoot = false
     /// How many lists of elements are being gone through, one inside the other.
     var elementDepth = 0
+    var fates = ElementFates()
     var nested: [NestedDocument] = []
     /// What patterns found in the whole record while its elements were gone through.
     var wholeMatches: [Int: WholeMatch] = [:]
     private var matchCount = 0
     /// What patterns cost the last record.
-    public private(set) var effort = MatchEffort()
+    public internal(set) var effort = MatchEffort()
     /// How many events the record has given.
     var ordinal = 0
     var fingerprints: [Fingerprinted] = []
@@ -73,6 +77,8 @@ public struct RecordParser: ~Copyable {
     /// A record that fits nothing because a pattern was given up at a limit of `RegularExpression`,
     /// or because it took too many of them.
     static let patternLimitReason = "pattern_limit"
+    /// Elements of a list behind those that gave `eventCountLimit` events are dropped by this.
+    static let excessReason = "events_of_record"
     /// The most patterns that are tried on one record, or on one element of a list of records.
     public static let matchCountLimit = 10_000
     /// The longest batch whose texts can be referred to.
@@ -86,6 +92,7 @@ public struct RecordParser: ~Copyable {
         timestamps = TimestampReader(zone: context.timezone)
         slots = Array(repeating: Slot(), count: max(program.slotNames.count, 1))
         reasonCounts = Array(repeating: 0, count: program.reasons.count + 4)
+        elementReasonCounts = reasonCounts
         var constants = program.constants
         fixed = FixedConstants(program: program, context: context, constants: &constants)
         self.constants = constants
@@ -130,6 +137,7 @@ public struct RecordParser: ~Copyable {
                 } else {
                     reasonCounts[Int(ignoredReason)] += 1
                 }
+                if !fates.isEmpty { settleElements() }
             } else {
                 damage = []
                 tally.dropped["batch_too_large", default: 0] += 1
@@ -137,9 +145,14 @@ public struct RecordParser: ~Copyable {
             if damage.rawValue != 0 { RecordParser.count(damage, &tally, &damageCounts) }
         }
         finish(&tally, damageCounts)
-        return EventBatch(
+        var parsed = EventBatch(
             records: records, parser: program.name, scratch: scratch.makeArray(),
             constants: constants, values: values, events: events, tally: tally)
+        if let excess = tally.elements.dropped[RecordParser.excessReason] {
+            parsed.records.losses.append(
+                InputLoss(path: records.path, reason: .excess, recordCount: UInt64(excess)))
+        }
+        return parsed
     }
 
     private mutating func finish(_ tally: inout RecordTally, _ damageCounts: [16 of Int]) {
@@ -149,6 +162,7 @@ public struct RecordParser: ~Copyable {
             tally.ignored[reason(Int32(index))] = reasonCounts[index]
             reasonCounts[index] = 0
         }
+        tally.elements = takeElementTally()
         for (bit, name) in RecordDamage.names where damageCounts[bit] > 0 {
             tally.damaged[name] = damageCounts[bit]
         }
@@ -206,17 +220,26 @@ public struct RecordParser: ~Copyable {
         matchCount = 0
         let scratchStart = scratch.count
         for number in program.formats.indices {
+            fates.isOfFormat = false
             let result = runFormat(program.formats[number].steps, subject, block)
             if case .failed = result {
                 forgetValues()
                 continue
             }
+            // Elements on which a format failed as a whole are none for the one that fits.
+            if !fates.isOfFormat, !fates.isEmpty { fates.removeAll() }
             trace.format = number
             break
         }
         guard ordinal == 0 else { return }
         scratch.truncate(to: scratchStart)
-        if effort.isLimitHit, Int(ignoredReason) == program.reasons.count { ignoredReason += 3 }
+        ignoredReason = finalReason
+    }
+
+    /// Why what gave no event is ignored, when all was tried.
+    var finalReason: Int32 {
+        let isUnnamed = Int(ignoredReason) == program.reasons.count
+        return isUnnamed && effort.isLimitHit ? ignoredReason + 3 : ignoredReason
     }
 
     /// Lets no name have a value.

@@ -20,6 +20,8 @@ final class Accounts: Sendable {
         var truncated = 0
         var bytes = 0
         var cuts = 0
+        /// What became of the elements of records that are lists.
+        var elements = ElementTally()
         /// What each parser made, by its name.
         var parsers: [String: ParserSums] = [:]
         /// Events of all parsers.
@@ -208,6 +210,7 @@ extension Accounts.InputSums {
         parsers[parser] = sums
         truncated += tally.truncated
         cuts += tally.cuts
+        elements.add(tally.elements)
         ignored.merge(tally.ignored, uniquingKeysWith: +)
         dropped.merge(tally.dropped, uniquingKeysWith: +)
         damaged.merge(tally.damaged, uniquingKeysWith: +)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
 import Ledger
+import Parsing
 
 /// Something that was lost, as `AgentEventsLost` states it.
 struct LossStatement: Sendable, Equatable {
@@ -20,6 +21,8 @@ struct LossStatement: Sendable, Equatable {
             case .deleted: "deleted before they were read"
             case .vanished: "no longer in the journal when reading went on"
             case .datagram: "dropped by the kernel, because they came too fast"
+            case .excess:
+                "behind the first \(RecordParser.eventCountLimit) events of their list left out"
             }
         reason = "inputs.\(input): \(place)\(what) \(how)"
     }

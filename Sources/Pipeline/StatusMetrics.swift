@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Events
 import Inputs
 import Ledger
 import Platform
@@ -94,6 +95,18 @@ struct StatusMetrics {
             },
             perReason("records_dropped_total", "Records lost, by reason.") { $0.dropped },
             perReason("records_damaged_total", "Records with damage, by kind.") { $0.damaged },
+            perInput("elements_read_total", "Elements of records that are lists.") {
+                $0.elements.read
+            },
+            perInput("elements_parsed_total", "Elements that gave one event or more.") {
+                $0.elements.parsed
+            },
+            perReason("elements_ignored_total", "Elements ignored, by reason.") {
+                $0.elements.ignored
+            },
+            perReason("elements_dropped_total", "Elements lost, by reason.") {
+                $0.elements.dropped
+            },
             perReason("input_losses_total", "Losses stated, by reason.") {
                 $0.losses.mapValues(\.count)
             },

@@ -191,6 +191,7 @@ private struct ParseRun: ~Copyable {
         tally.unclassified += events.tally.unclassified
         for (reason, count) in events.tally.ignored { tally.ignored[reason, default: 0] += count }
         for (_, count) in events.tally.dropped { failedCount += count }
+        tally.elements.add(events.tally.elements)
         let encoded = encoder.encode(events)
         var output = ByteWriter(capacity: encoded.bodies.count + encoded.events.count + 1)
         var start = 0
@@ -226,12 +227,23 @@ private struct ParseRun: ~Copyable {
         let ignored = tally.ignored.values.reduce(0, +)
         talk(
             "read \(tally.read), events \(tally.events), unclassified \(tally.unclassified), "
-                + "ignored \(ignored), failed \(failedCount)")
-        if explains {
-            for (reason, count) in tally.ignored.sorted(by: { $0.key < $1.key }) {
-                talk("  ignored, \(reason): \(count)")
-            }
+                + "ignored \(ignored), failed \(failedCount)\(elementReport)")
+        guard explains else { return }
+        for (reason, count) in tally.ignored.sorted(by: { $0.key < $1.key }) {
+            talk("  ignored, \(reason): \(count)")
         }
+        for (reason, count) in tally.elements.ignored.sorted(by: { $0.key < $1.key }) {
+            talk("  elements ignored, \(reason): \(count)")
+        }
+    }
+
+    /// What became of the elements of lists, where there were any.
+    private var elementReport: String {
+        let elements = tally.elements
+        guard elements.read > 0 else { return "" }
+        let ignored = elements.ignored.values.reduce(0, +)
+        let dropped = elements.dropped.values.reduce(0, +)
+        return "; of \(elements.read) elements of lists ignored \(ignored), failed \(dropped)"
     }
 }
 

@@ -169,6 +169,7 @@ struct FixtureRunner: ~Copyable {
         let lost =
             events.tally.ignored.keys.map { "ignored: " + $0 }
             + events.tally.dropped.keys.map { "dropped: " + $0 }
+            + events.tally.elements.lines
         let encoded = encoder.encode(events)
         var start = 0
         return lost

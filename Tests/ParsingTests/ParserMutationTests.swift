@@ -47,6 +47,7 @@ struct ParserMutationTests {
         let dropped = tally.dropped.values.reduce(0, +)
         #expect(tally.read == tally.parsed + ignored + dropped, "seed \(seed)")
         #expect(tally.events == events.events.count && tally.read == count, "seed \(seed)")
+        #expect(tally.elements.parsed <= tally.events, "seed \(seed)")
         for value in events.values { check(value, events, seed) }
         var encoder = CanonicalEncoder()
         for event in events.events {

@@ -21,6 +21,8 @@ private let start = MonotonicInstant(nanoseconds: 0)
     tally.events = 3
     tally.ignored = ["no_record": 2]
     tally.dropped = ["batch_too_large": 1]
+    tally.elements.parsed = 2
+    tally.elements.ignored = ["chatter": 3]
     accounts.offer(3, to: ["siem"], at: start)
     accounts.committed(
         Accounts.Commit(tallies: [("idp", "keycloak", tally)], eventCount: 3, nextSequence: 4),
@@ -33,6 +35,7 @@ private let start = MonotonicInstant(nanoseconds: 0)
     let sums = Accounts.ParserSums(events: 3, unclassified: 0, ignored: 2)
     #expect(snapshot.inputs["idp"]?.parsers == ["keycloak": sums])
     #expect(snapshot.sinks["siem"]?.waiting == 1)
+    #expect(snapshot.inputs["idp"]?.elements == tally.elements)
 }
 
 private func check(_ snapshot: Accounts.Snapshot) {

@@ -21,6 +21,10 @@ private func sentence(_ loss: InputLoss) -> String { LossStatement(loss, input: 
         sentence(InputLoss(path: nil, reason: .datagram, recordCount: 40))
             == "inputs.idp: 40 records dropped by the kernel, because they came too fast")
     #expect(
+        sentence(InputLoss(path: path, reason: .excess, recordCount: 7))
+            == "inputs.idp: /var/log/idp/audit.log: 7 records behind the first 10000 events of "
+            + "their list left out")
+    #expect(
         sentence(InputLoss(path: nil, reason: .vanished))
             == "inputs.idp: records no longer in the journal when reading went on")
 }
