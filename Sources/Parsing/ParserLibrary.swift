@@ -6,6 +6,9 @@ public struct ParserLibrary: Sendable {
     /// The names of all parsers that were found, sorted.
     public private(set) var names: [String] = []
 
+    /// Sentences about parsers that nobody named and that have mistakes, each with its place.
+    public private(set) var warnings: [String] = []
+
     private var definitions: [String: ParserDefinition] = [:]
     private var programs: [String: ParserProgram] = [:]
 
@@ -21,25 +24,45 @@ public struct ParserLibrary: Sendable {
     /// counts. Every mistake goes to `problems`; parsers with mistakes are left out. A folder that
     /// does not exist is no mistake.
     ///
-    /// - Parameter wanted: reads these alone and only takes note of the names of the others, so
-    ///   that a start does not grow with what it does not use; nil reads all.
+    /// - Parameters:
+    ///   - wanted: reads these alone and only takes note of the names of the others, so that a
+    ///     start does not grow with what it does not use; nil reads all.
+    ///   - named: mistakes in these alone go to `problems`. Any other parser with a mistake is told
+    ///     in `warnings`, and that of the next folder stands in for it; nil forgives none.
     public static func load(
-        directories: [String], only wanted: Set<String>? = nil, problems: ConfigurationProblems
+        directories: [String], only wanted: Set<String>? = nil, named: Set<String>? = nil,
+        problems: ConfigurationProblems
     ) -> ParserLibrary {
         var library = ParserLibrary()
         var seen: Set<String> = []
+        var broken: [(parser: String, problem: ConfigurationProblem)] = []
         for directory in directories {
             guard let names = try? FileSystem.names(in: directory) else { continue }
             for name in names.sorted() where name.hasSuffix(".yaml") {
                 let parser = String(name.dropLast(5))
-                guard seen.insert(parser).inserted else { continue }
+                guard !seen.contains(parser) else { continue }
+                let isForgiven = named.map { !$0.contains(parser) } ?? false
+                let found = isForgiven ? ConfigurationProblems() : problems
                 if wanted?.contains(parser) ?? true {
-                    library.add(directory + "/" + name, problems)
+                    library.add(directory + "/" + name, found)
+                }
+                if isForgiven, !found.isEmpty {
+                    broken += found.list.map { (parser, $0) }
+                } else {
+                    seen.insert(parser)
                 }
             }
         }
-        library.names = seen.sorted()
+        library.warnings = broken.map { library.warning($0.parser, $0.problem) }
+        library.names = seen.union(broken.map(\.parser)).sorted()
         return library
+    }
+
+    private func warning(_ parser: String, _ problem: ConfigurationProblem) -> String {
+        let stand =
+            definitions[parser].map { "the one in \($0.file) stands in" }
+            ?? "its lines are not recognised"
+        return "\(problem); until the parser \(parser) is right, \(stand)"
     }
 
     private mutating func add(_ path: String, _ problems: ConfigurationProblems) {

@@ -8,6 +8,8 @@ import Platform
 struct Assembly {
     /// The inputs in the order of the configuration.
     let plans: [InputPlan]
+    /// What is wrong with parsers that no input names.
+    let warnings: [String]
 
     /// The most files of an input that are looked at to say what was recognised.
     static let sampledFileLimit = 5
@@ -22,7 +24,9 @@ struct Assembly {
         let folders = ParserLibrary.directories(explicit: configuration.parserFolder)
         let named = Set(configuration.inputs.map(\.parser))
         let library = ParserLibrary.load(
-            directories: folders, only: named.contains("auto") ? nil : named, problems: problems)
+            directories: folders, only: named.contains("auto") ? nil : named, named: named,
+            problems: problems)
+        warnings = library.warnings
         plans = configuration.inputs.compactMap { input in
             let programs = Assembly.programs(input, library, folders, problems)
             guard let zone = Assembly.zone(input, problems), !programs.isEmpty else { return nil }
@@ -113,7 +117,7 @@ struct Assembly {
             return
         }
         // The mistakes of the parsers themselves were said before.
-        guard input.parser != "auto" else { return }
+        guard input.parser != "auto", !library.names.contains(input.parser) else { return }
         let known = library.names.joined(separator: ", ")
         problems.add(
             at: place, "there is no parser \"\(input.parser)\"; there are \(known)",

@@ -19,10 +19,8 @@ struct BlindSpots {
     private let plans: [InputPlan]
     private let inputs: [InputConfiguration]
 
-    init(_ configuration: AgentConfiguration) {
-        let privacy = PrivacyPolicy(
-            key: Secret([UInt8](repeating: 0, count: PrivacyPolicy.keyByteCount)))
-        plans = Assembly(configuration, privacy: privacy, problems: ConfigurationProblems()).plans
+    init(_ configuration: AgentConfiguration, _ plans: [InputPlan]) {
+        self.plans = plans
         inputs = configuration.inputs
     }
 

@@ -24,15 +24,24 @@ public struct Checkup {
     }
 
     /// What lets the agent work and its trail have holes: sentences with a place and a way out.
-    public func warnings() -> [String] {
-        BlindSpots(configuration).warnings()
+    ///
+    /// - Parameter offline: leave out the logs, as a start does that must not wait for them.
+    public func warnings(offline: Bool) -> [String] {
+        let assembly = assemble(ConfigurationProblems())
+        return assembly.warnings
+            + (offline ? [] : BlindSpots(configuration, assembly.plans).warnings())
     }
 
     /// Looks for the parser and the time zone of each input and reports what is not there.
     public func findParsers(_ problems: ConfigurationProblems) {
+        _ = assemble(problems)
+    }
+
+    /// The parsers as they would be at a start, but with a key that is nobody's.
+    private func assemble(_ problems: ConfigurationProblems) -> Assembly {
         let privacy = PrivacyPolicy(
             key: Secret([UInt8](repeating: 0, count: PrivacyPolicy.keyByteCount)))
-        _ = Assembly(configuration, privacy: privacy, problems: problems)
+        return Assembly(configuration, privacy: privacy, problems: problems)
     }
 
     private var keyFindings: [String] {

@@ -132,6 +132,13 @@ extension Pipeline {
         gauge.set(Double(ceiling.byteCount))
     }
 
+    /// Says what is wrong with parsers that no input names, which stops nothing.
+    func warn(of setup: Setup) {
+        for warning in setup.parserWarnings {
+            log.warning("A parser has a mistake.", ["parser": warning])
+        }
+    }
+
     /// Says once what runs here and what it may need.
     func announce(_ ceiling: MemoryCeiling) {
         let configuration = startSetup.configuration
@@ -144,6 +151,7 @@ extension Pipeline {
                 "ledger_bytes_at_most": configuration.ledger.byteLimit,
                 "memory_bytes_at_most": ceiling.byteCount,
             ])
+        warn(of: startSetup)
         for part in ceiling.parts {
             log.debug("Memory at most.", ["part": part.name, "bytes": part.byteCount])
         }

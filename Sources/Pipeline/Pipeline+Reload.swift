@@ -88,6 +88,7 @@ extension Pipeline {
     ) throws(PipelineError) -> Replacement {
         let generation = (crew.setup.plans.first?.generation ?? 0) + 1
         let setup = try Setup(configuration, generation: generation)
+        warn(of: setup)
         var replacement = Replacement(
             setup: setup, change: ConfigurationChange(from: crew.setup, to: setup))
         for sink in configuration.sinks {

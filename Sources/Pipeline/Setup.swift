@@ -13,6 +13,8 @@ struct Setup: Sendable {
     let keys: KeyStore
     /// How each input's records are parsed, in the order of the configuration.
     let plans: [InputPlan]
+    /// What is wrong with parsers that no input names.
+    let parserWarnings: [String]
     /// The content of the files that the blocks of sinks and inputs name, as hashes.
     private let materials: [String: Digest]
 
@@ -29,7 +31,9 @@ struct Setup: Sendable {
         self.configuration = configuration
         keys = try KeyStore(configuration)
         let problems = ConfigurationProblems()
-        var plans = Assembly(configuration, privacy: keys.privacy, problems: problems).plans
+        let assembly = Assembly(configuration, privacy: keys.privacy, problems: problems)
+        var plans = assembly.plans
+        parserWarnings = assembly.warnings
         guard problems.isEmpty else {
             let sentences = problems.list.map(\.description).joined(separator: "\n")
             throw .stage(sentences, exit: PipelineError.configurationExit)

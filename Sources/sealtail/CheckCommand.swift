@@ -26,8 +26,8 @@ enum CheckCommand {
         let checkup = Checkup(configuration)
         let findings = checkup.findings(offline: options.has("offline"))
         for finding in findings { emit("\(path): \(finding)\n") }
-        if !options.has("offline") {
-            for warning in checkup.warnings() { emit("\(path): warning: \(warning)\n") }
+        for warning in checkup.warnings(offline: options.has("offline")) {
+            emit("\(path): warning: \(warning)\n")
         }
         guard findings.isEmpty else { return ExitCode.configuration }
         talk("\(path): good")

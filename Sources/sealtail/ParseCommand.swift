@@ -26,11 +26,16 @@ enum ParseCommand {
                 throw UsageError("--format must be canonical or ecs, is \(format)")
             }
             let zone = try options.value("timezone").map { try Zone(named: $0) } ?? Zone.system()
-            guard let library = loadLibrary(options.value("parsers")) else {
+            let parser = options.value("parser") ?? "auto"
+            guard
+                let library = loadLibrary(
+                    options.value("parsers"), only: parser == "auto" ? nil : [parser],
+                    named: [parser])
+            else {
                 return ExitCode.configuration
             }
             var run = ParseRun(
-                library: library, parser: options.value("parser") ?? "auto",
+                library: library, parser: parser,
                 framing: try framing(options.value("framing")), zone: zone,
                 isECS: format == "ecs", explains: options.has("explain"))
             for path in options.positional {
@@ -53,12 +58,17 @@ enum ParseCommand {
 
     /// The parsers at hand; nil, with every mistake on standard error, when one is wrong.
     ///
-    /// - Parameter only: reads these alone; nil reads all.
-    static func loadLibrary(_ folder: String?, only: Set<String>? = nil) -> ParserLibrary? {
+    /// - Parameters:
+    ///   - only: reads these alone; nil reads all.
+    ///   - named: in others mistakes are forgiven and told; nil forgives none.
+    static func loadLibrary(
+        _ folder: String?, only: Set<String>? = nil, named: Set<String>? = nil
+    ) -> ParserLibrary? {
         let problems = ConfigurationProblems()
         let library = ParserLibrary.load(
-            directories: ParserLibrary.directories(explicit: folder), only: only,
+            directories: ParserLibrary.directories(explicit: folder), only: only, named: named,
             problems: problems)
+        for warning in library.warnings { talk("warning: \(warning)") }
         for problem in problems.list { talk("\(problem)") }
         if library.names.isEmpty {
             let place = folder.map { " in \($0)" } ?? ""

@@ -154,3 +154,29 @@ def test_a_log_without_successes_is_a_warning_with_the_setting(tmp_path):
             '2026-11-20 08:00:01,001 DEBUG [org.keycloak.events] (executor-thread-1) '
             'type="LOGIN", realmId="r1", clientId="web", userId="u1", ipAddress="192.0.2.1"\n')
     assert "warning" not in run("check", "--config", config, check=0).stdout
+
+
+def test_a_mistake_in_a_parser_that_no_input_names_is_a_warning(tmp_path):
+    own = tmp_path / "parsers"
+    own.mkdir()
+    (own / "doorman.yaml").write_text("format: 1\nname: doorman\n")
+    (own / "keycloak.yaml").write_text((PARSERS / "keycloak.yaml").read_text())
+    log = tmp_path / "idp.log"
+    log.write_text("")
+    config = tmp_path / "agent.yaml"
+
+    def write(parser):
+        config.write_text(yaml({
+            "agent": {"name": "idp1.example.com", "state_dir": str(tmp_path / "state"),
+                      "parsers_dir": str(own)},
+            "inputs": [file_input(log, parser=parser)],
+            "sinks": [file_sink(tmp_path / "out.ndjson")]}) + "\n")
+
+    write("auto")
+    done = run("check", "--offline", "--config", config, check=0)
+    assert f"warning: {own / 'doorman.yaml'}" in done.stdout
+    write("keycloak")
+    assert "warning" not in run("check", "--offline", "--config", config, check=0).stdout
+    write("doorman")
+    done = run("check", "--offline", "--config", config, check=78)
+    assert "doorman.yaml" in done.stdout and "there is no parser" not in done.stdout, done.stdout

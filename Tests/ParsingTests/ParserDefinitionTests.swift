@@ -202,6 +202,43 @@ struct ParserLibraryTests {
             ])
     }
 
+    /// A mistake in a parser of the operator's own refused every configuration with `auto`.
+    @Test func aMistakeInAParserThatNobodyNamedIsAWarning() throws {
+        let (own, shipped) = (try TemporaryFolder(), try TemporaryFolder())
+        let good = """
+            format: 1
+            name: one
+            provider: {vendor: One, product: test}
+            verified: {sample: [a line]}
+            coverage: {log: a file}
+            recognise: {lines: [x]}
+            formats: [{name: line, steps: [{pattern: '^a'}]}]
+            events: [LoggedOut]
+            """
+        try own.write("one.yaml", good + "\nwrong: 1")
+        try own.write("two.yaml", "wrong: 1")
+        try shipped.write("one.yaml", good)
+        func load(named: Set<String>) -> (ParserLibrary, [String]) {
+            let problems = ConfigurationProblems()
+            let library = ParserLibrary.load(
+                directories: [own.path, shipped.path], named: named, problems: problems)
+            return (library, problems.list.map(\.description))
+        }
+        let (library, problems) = load(named: ["auto"])
+        #expect(problems.isEmpty && library.names == ["one", "two"])
+        #expect(library.program(named: "one") != nil && library.program(named: "two") == nil)
+        #expect(library.warnings.count >= 2)
+        #expect(library.warnings.first?.hasPrefix(own.path + "/one.yaml:9:1: ") == true)
+        #expect(
+            library.warnings.first?.hasSuffix(
+                "until the parser one is right, the one in \(shipped.path)/one.yaml stands in")
+                == true)
+        #expect(library.warnings.last?.hasSuffix("its lines are not recognised") == true)
+        let (strict, mistakes) = load(named: ["one"])
+        #expect(mistakes.count == 1 && strict.program(named: "one") == nil)
+        #expect(strict.warnings.allSatisfy { $0.contains("two.yaml") })
+    }
+
     @Test(arguments: Shipped.names)
     func eachParserIsRecognisedByItsOwnLines(_ name: String) throws {
         let sample = try Shipped.fixtures(name).blocks.map(\.bytes)
