@@ -18,12 +18,12 @@ struct RecordDraft {
     let origin: LineOrigin
     /// What was wrapped, its lines with a line feed between them.
     private(set) var text: [UInt8]
-    /// The same without colours, where it has some.
+    /// The same without colours, and without what else wrapped it, where there is such.
     private(set) var plain: [UInt8]?
     /// The lines as they were read, where they are the record.
     private(set) var lines: [UInt8]
     /// The host that logged it.
-    let host: [UInt8]
+    private(set) var host: [UInt8]
     /// When it was logged, and its last line.
     let time: Timestamp?
     private(set) var lastTime: Timestamp?
@@ -89,9 +89,13 @@ struct RecordDraft {
         damage.formUnion(line.damage)
     }
 
-    /// Takes the colours out of a line that is whole.
-    mutating func strip() {
+    /// Takes the colours out of a line that is whole, and it out of a second wrapper.
+    mutating func strip(_ wrappers: WrapperReader) {
         plain = ANSI.stripped(text)
+        let content = plain ?? text
+        guard kind != nil, let inner = wrappers.readInner(content.span) else { return }
+        plain = ANSI.stripped(inner.content) ?? inner.content
+        if host.isEmpty { host = inner.host }
     }
 }
 

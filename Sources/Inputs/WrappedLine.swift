@@ -84,6 +84,17 @@ struct WrapperReader: Sendable {
         }
     }
 
+    /// Reads what stood in a wrapper, for it may be wrapped itself: a program in a container writes
+    /// lines of syslog, or rsyslog passes on the files of a container. Deeper is not looked, and a
+    /// piece of a line stays what it is. Nil when it is not wrapped or the wrapper was named.
+    func readInner(_ content: Span<UInt8>) -> WrappedLine? {
+        guard framing == .auto, WrapperReader.mayBegin(content, 0, content.count),
+            let inner = recognise(content, 0..<content.count), inner.kind != .compose,
+            !inner.isPartial, !inner.content.isEmpty
+        else { return nil }
+        return inner
+    }
+
     /// A line whose first bytes allow it to be wrapped.
     private func recognise(_ bytes: Span<UInt8>, _ line: Range<Int>) -> WrappedLine? {
         switch bytes[line.lowerBound] {

@@ -181,7 +181,7 @@ struct WrappedSplitter: ~Copyable {
         if isByItself(piece) {
             var draft = RecordDraft(
                 piece, bytes, line, lineNumber, damage: damage, skipBefore: skipBefore)
-            draft.strip()
+            draft.strip(wrappers)
             let plain = draft.plain ?? draft.text
             if !PrettyJSON.mayOpen(plain.span, 0, plain.count) { return writer.append(draft) }
         }
@@ -221,7 +221,7 @@ struct WrappedSplitter: ~Copyable {
     private mutating func endLine(_ number: Int) {
         let origin = drafts[number - base].origin
         var lane = lanes[origin] ?? Lane()
-        drafts[number - base].strip()
+        drafts[number - base].strip(wrappers)
         let plain = drafts[number - base].plain ?? drafts[number - base].text
         let span = plain.span
         let line = 0..<span.count

@@ -96,6 +96,52 @@ struct WrappedSplitterTests {
             recordByteLimit: byteLimit, recordLineLimit: lineLimit)
     }
 
+    // MARK: Two wrappers
+
+    @Test func syslogInAContainerIsPeeledAsWell() {
+        let line = #"<86>1 2026-11-20T07:59:59Z idp1 dex 7 - - {\"level\":\"INFO\"}"#
+        let old = "<86>Nov 20 07:59:59 idp2 sso[7]: two"
+        let (seen, _) = Self.split(
+            Self.docker(line + #"\n"#) + Self.cri(old) + Self.docker(#"plain\n"#), Self.auto)
+        #expect(seen.map(\.body) == [#"{"level":"INFO"}"#, "two", "plain"])
+        #expect(seen.map(\.host) == ["idp1", "idp2", ""])
+        #expect(seen[0].record == #"<86>1 2026-11-20T07:59:59Z idp1 dex 7 - - {"level":"INFO"}"#)
+        #expect(seen[1].record == old)
+        #expect(seen[0].time?.text == "2026-11-20T08:00:00.123456Z", "the outer wrapper's")
+    }
+
+    @Test func containersInSyslogAndAJournalInAContainerArePeeledAsWell() {
+        let inner = String(Self.docker(#"one\n"#).dropLast())
+        let journal = #"{\"MESSAGE\":\"two\",\"__REALTIME_TIMESTAMP\":\"1763625600000000\"}"#
+        let (seen, _) = Self.split(
+            "<14>Nov 20 08:00:00 node1 kubelet: \(inner)\n" + Self.docker(journal + #"\n"#),
+            Self.auto)
+        #expect(seen.map(\.body) == ["one", "two"])
+        #expect(seen[0].record.hasPrefix("<14>Nov 20") && seen[0].host == "node1")
+    }
+
+    @Test func aThirdWrapperStaysAndSoDoesWhatIsInANamedOne() {
+        let third = "<14>Nov 20 08:00:00 a b: <14>Nov 20 08:00:00 c d: x"
+        #expect(
+            Self.split(Self.docker(third + #"\n"#), Self.auto).seen.map(\.body)
+                == ["<14>Nov 20 08:00:00 c d: x"])
+        #expect(
+            Self.split(Self.docker(third + #"\n"#), RecordFraming(wrapper: .docker)).seen
+                .map(\.body) == [third])
+    }
+
+    @Test func linesOfARecordInTwoWrappersAreJoined() throws {
+        func line(_ text: String) -> String { "<14>Nov 20 08:00:00 idp1 cas: \(text)" }
+        let text =
+            Self.docker(line("2026- one")) + Self.docker(#"more\n"#)
+            + Self.docker(line(#"  two\n"#)) + Self.docker(line(#"2026- next\n"#))
+        let expected = ["2026- onemore\n  two", "2026- next"]
+        #expect(Self.split(text, try Self.joining()).seen.map(\.body) == expected)
+        for seed in 1...20 as ClosedRange<UInt64> {
+            #expect(Self.follow(text, try Self.joining(), seed: seed).map(\.body) == expected)
+        }
+    }
+
     // MARK: Docker
 
     @Test func dockerLinesAreUnwrapped() {
