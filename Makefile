@@ -40,7 +40,7 @@ demo: build ## a log line goes in, a sealed event comes out, one flipped byte is
 	@scripts/demo.sh $(RELEASE)
 
 ## While you work
-.PHONY: unit e2e check fmt parse-update coverage clean
+.PHONY: unit e2e check fmt parse-update coverage schema clean
 unit: ## the Swift tests alone
 	@scripts/setup.sh packages
 	swift test
@@ -61,6 +61,10 @@ parse-update: build ## write the expected halves of the parsers' fixtures anew; 
 
 coverage: build ## write docs/coverage.md anew from the parsers
 	$(RELEASE) parsers list --markdown > docs/coverage.md
+
+schema: build ## write docs/schema.md and docs/schema.json anew from the tables
+	$(RELEASE) schema --markdown > docs/schema.md
+	$(RELEASE) schema --json > docs/schema.json
 
 clean: ## remove everything that was built
 	rm -rf .build

@@ -7,11 +7,11 @@ import Platform
 /// The order of lines means nothing. Input of any kind gives remarks, never a trap. Memory grows
 /// by about 40 bytes an event and 150 bytes a group, whatever the events hold.
 public struct SealVerifier: ~Copyable {
-    /// Runs the mapping of an event carried in an ECS document again: the names of the fields of
-    /// the document that differ from it or are foreign to it, or nil where the mapping's version
-    /// is not known.
+    /// Runs the mapping of an event carried in a document of another model again: the names of the
+    /// fields of the document that differ from it or are foreign to it, or nil where the mapping's
+    /// version is not known.
     public typealias MappingComparison =
-        (_ signedBytes: [UInt8], _ document: [UInt8]) -> [String]?
+        (_ form: CarriedForm, _ signedBytes: [UInt8], _ document: [UInt8]) -> [String]?
 
     private var keys: TrustedKeys
     private let sink: String?
@@ -286,9 +286,7 @@ public struct SealVerifier: ~Copyable {
 
     private mutating func compareMapping(_ sequence: UInt64, _ place: GroupPlace) {
         guard reader.form != .canonical else { return }
-        guard reader.form == .ecs,
-            let fields = comparison?(reader.signedBytes, reader.document)
-        else {
+        guard let fields = comparison?(reader.form, reader.signedBytes, reader.document) else {
             uncomparedCount += 1
             return
         }

@@ -24,7 +24,7 @@ struct FileOptions: SinkOptions {
 // Safe because one thread makes all calls but wake, which touches the monitor only.
 final class FileSink: Sink, @unchecked Sendable {
     static let entry = SinkEntry(
-        type: "file", formats: [.canonical, .ecs],
+        type: "file", formats: [.canonical, .ecs, .ocsf],
         promise: "An event counts as delivered when it is safe on the disk.",
         options: FileOptions.self, make: FileSink.init)
 

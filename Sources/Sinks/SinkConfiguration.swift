@@ -51,6 +51,8 @@ public enum SinkFormat: String, Sendable, CaseIterable {
     case canonical
     /// An Elastic Common Schema document around the signed bytes.
     case ecs
+    /// An Open Cybersecurity Schema Framework event around the signed bytes.
+    case ocsf
 }
 
 /// The bounds of what may be written about a sink, and the defaults.

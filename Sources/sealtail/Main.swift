@@ -20,13 +20,16 @@ enum Main {
             usage: "[--config FILE] [--offline]", run: CheckCommand.run),
         Command(
             name: "parse", summary: "turn log files into canonical events",
-            usage: "[--parser NAME|auto] [--format canonical|ecs] [--explain] "
+            usage: "[--parser NAME|auto] [--format canonical|ecs|ocsf] [--explain] "
                 + "[--timezone ZONE] [--parsers DIR] FILE…|-",
             run: ParseCommand.run),
         Command(
             name: "parsers", summary: "list, show and test the parsers",
             usage: "list|show NAME|test [NAME…] [--update] [--parsers DIR]",
             run: ParsersCommand.run),
+        Command(
+            name: "schema", summary: "print the fields of events and where other models have them",
+            usage: "[--json|--markdown]", run: SchemaCommand.run),
         Command(
             name: "keygen", summary: "make a signing key and its verifier key",
             usage: "--name NAME --out DIR", run: KeygenCommand.run),

@@ -9,7 +9,7 @@ import Sinks
 /// Turns logs into events without an agent: one JSON object a line on standard output.
 enum ParseCommand {
     private static let usage = """
-        usage: sealtail parse [--parser NAME|auto] [--framing KIND] [--format canonical|ecs]
+        usage: sealtail parse [--parser NAME|auto] [--framing KIND] [--format canonical|ecs|ocsf]
                               [--timezone ZONE] [--parsers DIR] [--explain] FILE…|-
         """
     /// Events get ids of this agent; the ids of a real agent's events are others.
@@ -21,9 +21,13 @@ enum ParseCommand {
                 arguments, flags: ["explain"],
                 values: ["parser", "framing", "format", "timezone", "parsers"])
             guard !options.positional.isEmpty else { throw UsageError("no file is named") }
-            let format = options.value("format") ?? "canonical"
-            guard format == "canonical" || format == "ecs" else {
-                throw UsageError("--format must be canonical or ecs, is \(format)")
+            let rendering: DocumentRendering?
+            switch options.value("format") ?? "canonical" {
+            case "canonical": rendering = nil
+            case "ecs": rendering = .ecs()
+            case "ocsf": rendering = .ocsf()
+            case let format:
+                throw UsageError("--format must be canonical, ecs or ocsf, is \(format)")
             }
             let zone = try options.value("timezone").map { try Zone(named: $0) } ?? Zone.system()
             let parser = options.value("parser") ?? "auto"
@@ -37,7 +41,7 @@ enum ParseCommand {
             var run = ParseRun(
                 library: library, parser: parser,
                 framing: try framing(options.value("framing")), zone: zone,
-                isECS: format == "ecs", explains: options.has("explain"))
+                rendering: rendering, explains: options.has("explain"))
             for path in options.positional {
                 let code = try run.parse(path)
                 if code != ExitCode.ok { return code }
@@ -99,22 +103,22 @@ private struct ParseRun: ~Copyable {
     let parser: String
     let framing: InputConfiguration.Framing
     let zone: Zone
-    let isECS: Bool
     let explains: Bool
+    // Where the events are wanted in another model.
+    private var rendering: DocumentRendering?
     private var encoder = BodyEncoder(agentName: ParseCommand.agentName, tenants: false)
-    private var rendering = ECSRendering(dataStream: "logs-oauth.audit-default")
     private var tally = RecordTally()
     private var failedCount = 0
 
     init(
         library: ParserLibrary, parser: String, framing: InputConfiguration.Framing, zone: Zone,
-        isECS: Bool, explains: Bool
+        rendering: consuming DocumentRendering?, explains: Bool
     ) {
         self.library = library
         self.parser = parser
         self.framing = framing
         self.zone = zone
-        self.isECS = isECS
+        self.rendering = rendering
         self.explains = explains
     }
 
@@ -207,11 +211,9 @@ private struct ParseRun: ~Copyable {
         var start = 0
         for event in encoded.events {
             let range = start..<event.end
-            if isECS {
-                _ = rendering.append(
-                    body: encoded.bodies.span.extracting(range), leaf: event.leaf, to: &output)
-            } else {
-                output.append(encoded.bodies, range)
+            let body = encoded.bodies.span.extracting(range)
+            if rendering?.append(body: body, leaf: event.leaf, to: &output) == nil {
+                output.append(body)
             }
             output.append(0x0A)
             start = event.end

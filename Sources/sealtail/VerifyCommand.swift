@@ -34,8 +34,9 @@ enum VerifyCommand {
     private static func verify(
         _ paths: [String], _ keys: [VerifierKey], sink: String?, json: Bool
     ) -> Int32 {
-        let comparer = ECSComparer()
-        var verifier = SealVerifier(keys: keys, sink: sink) { signedBytes, document in
+        let (ecs, ocsf) = (DocumentComparer.ecs(), DocumentComparer.ocsf())
+        var verifier = SealVerifier(keys: keys, sink: sink) { form, signedBytes, document in
+            let comparer = form == .ocsf ? ocsf : ecs
             let result = comparer.compare(
                 document: document.span, signedBytes: signedBytes.span)
             switch result {

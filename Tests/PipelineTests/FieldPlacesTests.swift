@@ -63,7 +63,7 @@ struct FieldPlacesTests {
         #expect(batch.places.eventCount == batch.events.count)
         var bare = batch
         bare.places = FieldPlaces()
-        var rendering = ECSRendering()
+        var rendering = DocumentRendering.ecs()
         for index in batch.events.indices {
             var fast = ByteWriter()
             var slow = ByteWriter()

@@ -17,7 +17,7 @@ struct SealVerifierMutationTests {
         let key = try SealFixture.verifierKey()
         for round in 0..<60 {
             var verifier = SealVerifier(keys: [key], sink: round % 2 == 0 ? nil : "siem_b") {
-                signedBytes, _ in
+                _, signedBytes, _ in
                 // What is handed on has been verified.
                 #expect(signed.contains(signedBytes))
                 return []

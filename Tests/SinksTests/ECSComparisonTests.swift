@@ -12,14 +12,14 @@ import Testing
     init() {
         body = Samples.plain(7)
         let batch = Samples.batch([body], first: 5)
-        var rendering = ECSRendering(dataStream: "logs-oauth.audit-prod")
+        var rendering = DocumentRendering.ecs(dataStream: "logs-oauth.audit-prod")
         var output = ByteWriter()
         _ = rendering.append(batch, event: 0, to: &output)
         document = output.makeString()
     }
 
-    private func compare(_ document: String) -> ECSComparison {
-        ECSComparer().compare(
+    private func compare(_ document: String) -> DocumentComparison {
+        DocumentComparer.ecs().compare(
             document: Array(document.utf8).span, signedBytes: Array(body.utf8).span)
     }
 
@@ -84,7 +84,7 @@ import Testing
 
     @Test func bytesThatAreNoBodyAreNotCompared() {
         for text in ["", "{}", "[1"] {
-            let found = ECSComparer().compare(
+            let found = DocumentComparer.ecs().compare(
                 document: Array(document.utf8).span, signedBytes: Array(text.utf8).span)
             guard case .notCompared = found else {
                 Issue.record("compared \(text)")

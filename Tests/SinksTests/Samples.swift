@@ -19,6 +19,40 @@ enum Samples {
             + "\"time\":\"2026-11-21T11:02:07.118000Z\"}"
     }
 
+    /// A body with a value in every field; those of closed lists and times are such words.
+    static func full(
+        action: String = "RoleGranted", target: String, actor: String, leavingOut: Set<Field> = []
+    ) -> String {
+        var members: [(group: String?, text: String)] = []
+        for field in Field.allCases where !leavingOut.contains(field) {
+            let value: String
+            switch (field, field.entry.kind) {
+            case (.action, _): value = "\"\(action)\""
+            case (.outcome, _): value = "\"success\""
+            case (.severity, _): value = "\"critical\""
+            case (.actorType, _): value = "\"\(actor)\""
+            case (.targetType, _): value = "\"\(target)\""
+            case (.sourceIP, _): value = "\"203.0.113.9\""
+            case (_, .time): value = "\"2026-11-21T11:02:07.\(100_000 + Int(field.rawValue))Z\""
+            case (_, .text), (_, .word): value = "\"\(field.path)\""
+            case (_, .integer): value = "\(100 + Int(field.rawValue))"
+            case (_, .boolean): value = "true"
+            case (_, .set): value = "[\"\(field.path) 1\",\"\(field.path) 2\"]"
+            case (_, .map): value = "{\"k\":\"v\"}"
+            }
+            let group = field.entry.group.map { String(describing: $0) }
+            let text = "\"\(field.entry.key)\":\(value)"
+            if let group, members.last?.group == group {
+                members[members.count - 1].text += "," + text
+            } else {
+                members.append((group, text))
+            }
+        }
+        let parts = members.map { $0.group.map { "\"\($0)\":{" } ?? "" }
+        let texts = zip(parts, members).map { $0 + $1.text + ($1.group == nil ? "" : "}") }
+        return "{" + texts.joined(separator: ",") + "}"
+    }
+
     static func id(_ number: Int) -> String {
         "00000000000000000000000000" + String(100_000 + number)
     }
@@ -97,5 +131,12 @@ enum Samples {
         var reader = ConfigurationReader(node, problems)
         let configuration = SinkConfiguration(reading: &reader)
         return (configuration, problems.list.map(\.description))
+    }
+}
+
+extension JSONDocument {
+    /// The value at a dotted path.
+    func value(at path: String) -> JSONDocument? {
+        path.split(separator: ".").reduce(self) { $0?[String($1)] }
     }
 }

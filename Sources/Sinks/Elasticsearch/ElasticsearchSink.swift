@@ -9,7 +9,7 @@ import Platform
 // Safe because one thread makes all calls but wake, which the client allows from any thread.
 final class ElasticsearchSink: Sink, @unchecked Sendable {
     static let entry = SinkEntry(
-        type: "elasticsearch", formats: [.ecs, .canonical],
+        type: "elasticsearch", formats: [.ecs, .canonical, .ocsf],
         promise: "An event counts as delivered when its own item of the answer says so.",
         options: ElasticsearchOptions.self, make: ElasticsearchSink.init)
 

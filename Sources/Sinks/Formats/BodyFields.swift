@@ -36,6 +36,14 @@ struct QuotedWord: Sendable {
         if count > QuotedWord.byteLimit { bug("the name \(text) is too long to be looked up") }
     }
 
+    /// Whether a value in its quotes is this word.
+    @inline(__always)
+    func isAll(of range: Range<Int>, _ bytes: Span<UInt8>) -> Bool {
+        guard range.count == count &+ 2 else { return false }
+        let scanner = BodyScanner(at: range.lowerBound &+ 1, end: range.upperBound)
+        return matches(scanner.word(bytes, 0), scanner, bytes)
+    }
+
     /// Whether a name and its quote begin with this word, which the scanner has loaded.
     @inline(__always)
     func matches(_ word: UInt64, _ scanner: BodyScanner, _ bytes: Span<UInt8>) -> Bool {

@@ -9,7 +9,8 @@ public struct EventRendering: ~Copyable {
     /// The format it writes.
     public let format: SinkFormat
     private var canonical = CanonicalRendering()
-    private var ecs: ECSRendering
+    // Only where the format maps the event to another model.
+    private var document: DocumentRendering?
     private var fields = BodyFields()
 
     /// A line that some sinks write before each event, around the event's id as a JSON string.
@@ -32,7 +33,11 @@ public struct EventRendering: ~Copyable {
     /// Makes a rendering; `index` is the data stream that ECS documents name.
     public init(_ format: SinkFormat, index: String = SinkLimit.defaultIndex) {
         self.format = format
-        ecs = ECSRendering(dataStream: index)
+        switch format {
+        case .canonical: document = nil
+        case .ecs: document = .ecs(dataStream: index)
+        case .ocsf: document = .ocsf()
+        }
     }
 
     /// Appends one event as a line with its LF.
@@ -44,10 +49,8 @@ public struct EventRendering: ~Copyable {
         switch format {
         case .canonical:
             return canonical.append(batch, event: event, to: &output)
-        case .ecs:
-            guard ecs.append(batch, event: event, to: &output) else { return false }
-            output.append(UInt8(ascii: "\n"))
-            return true
+        case .ecs, .ocsf:
+            return appendDocument(batch, event, nil, to: &output)
         }
     }
 
@@ -66,12 +69,19 @@ public struct EventRendering: ~Copyable {
                 return false
             }
             return true
-        case .ecs:
-            guard ecs.append(batch, event: event, idLine: idLine, to: &output) else {
-                return false
-            }
-            output.append(UInt8(ascii: "\n"))
-            return true
+        case .ecs, .ocsf:
+            return appendDocument(batch, event, idLine, to: &output)
         }
+    }
+
+    private mutating func appendDocument(
+        _ batch: borrowing SealedBatch, _ event: Int, _ idLine: IDLine?,
+        to output: inout ByteWriter
+    ) -> Bool {
+        guard document?.append(batch, event: event, idLine: idLine, to: &output) == true else {
+            return false
+        }
+        output.append(UInt8(ascii: "\n"))
+        return true
     }
 }

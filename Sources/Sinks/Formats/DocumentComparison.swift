@@ -3,15 +3,15 @@ import Events
 import Platform
 
 /// What running the mapping again over the signed bytes says about a document.
-public enum ECSComparison: Sendable, Equatable {
+public enum DocumentComparison: Sendable, Equatable {
     /// It says nothing, and why.
     case notCompared(String)
     /// Every member that is not what the mapping makes of the signed bytes; none when all is well.
-    case compared([ECSDifference])
+    case compared([DocumentDifference])
 }
 
 /// One member of a document that the signed bytes do not vouch for.
-public struct ECSDifference: Sendable, Equatable, CustomStringConvertible {
+public struct DocumentDifference: Sendable, Equatable, CustomStringConvertible {
     /// What is wrong with it.
     public enum Kind: String, Sendable {
         /// Its value is another one.
@@ -39,28 +39,39 @@ public struct ECSDifference: Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// Runs the mapping to ECS again, to find what was changed behind it. One serves one thread.
-public final class ECSComparer {
-    private var rendering = ECSRendering()
+/// Runs the mapping to a model again, to find what was changed behind it. One serves one thread.
+public final class DocumentComparer {
+    private let model: DocumentModel
+    private var rendering: DocumentRendering
     private var output = ByteWriter(capacity: 4096)
     private let hasher = SHA256Hasher()
 
-    /// Makes a comparer; the plan of the mapping is made once with it.
-    public init() {}
+    private init(_ model: DocumentModel) {
+        self.model = model
+        rendering = DocumentRendering(model)
+    }
 
-    /// Compares an ECS document with what the mapping makes of the signed bytes that it carries.
+    /// Makes a comparer of ECS documents, whose signed bytes are the text of `event.original`.
+    public static func ecs() -> DocumentComparer {
+        DocumentComparer(.ecs(dataStream: SinkLimit.defaultIndex))
+    }
+
+    /// Makes a comparer of OCSF events, whose signed bytes are the text of `unmapped.signed_event`.
+    public static func ocsf() -> DocumentComparer { DocumentComparer(.ocsf) }
+
+    /// Compares a document with what the mapping makes of the signed bytes that it carries.
     ///
     /// Changes of form that receivers make are no differences: the order of members and of sets, a
     /// set of one written as its only element, fewer digits of a second, dots instead of objects.
     /// `data_stream` says where the document went and is left out. Whether the signed bytes are
-    /// genuine, and with them `integrity`, is not asked here.
+    /// genuine, and with them the integrity, is not asked here.
     ///
     /// - Parameters:
     ///   - document: the document as one JSON object, without anything the receiver wraps it in.
-    ///   - signedBytes: the text of its `event.original`.
+    ///   - signedBytes: the text of the member that carries them.
     public func compare(
         document: Span<UInt8>, signedBytes: Span<UInt8>
-    ) -> ECSComparison {
+    ) -> DocumentComparison {
         let found: JSONDocument
         do throws(JSONError) {
             found = try JSONDocument(reading: document)
@@ -69,9 +80,7 @@ public final class ECSComparer {
         }
         var actual = FlatDocument()
         actual.add(found, path: "")
-        if let version = actual.values["oauth.mapping"],
-            version != .string(String(describing: ECSMapping.version))
-        {
+        if let version = actual.values[model.versionPath], version != .string(model.version) {
             return .notCompared("the document was made by a mapping that is not known here")
         }
         output.removeAll()
@@ -85,8 +94,11 @@ public final class ECSComparer {
         }
         var expected = FlatDocument()
         expected.add(made, path: "")
-        expected.values["event.sequence"] = actual.values["integrity.seq"]
-        return .compared(actual.differences(from: expected))
+        // The seal itself vouches for the integrity, of which the number is a copy.
+        let integrity = ["stream", "seq", "proof"].map { "\(model.integrityPath).\($0)" }
+        expected.values[model.sequencePath] = actual.values[integrity[1]]
+        return .compared(
+            actual.differences(from: expected, except: model.unsignedPaths.union(integrity)))
     }
 }
 
@@ -95,12 +107,6 @@ private struct FlatDocument {
     var values: [String: JSONDocument] = [:]
     // Paths that came more than once: whatever they say, somebody reads the wrong one.
     private var repeated: Set<String> = []
-
-    // What the seal itself vouches for, and what says where the document went.
-    private static let excepted: Set<String> = [
-        "integrity.stream", "integrity.seq", "integrity.proof",
-        "data_stream.type", "data_stream.dataset", "data_stream.namespace",
-    ]
 
     mutating func add(_ document: JSONDocument, path: String) {
         if case .object(let members) = document, !members.isEmpty || path.isEmpty {
@@ -112,20 +118,22 @@ private struct FlatDocument {
         if values.updateValue(document, forKey: path) != nil { repeated.insert(path) }
     }
 
-    func differences(from expected: FlatDocument) -> [ECSDifference] {
-        var found: [ECSDifference] = []
+    func differences(
+        from expected: FlatDocument, except excepted: Set<String>
+    ) -> [DocumentDifference] {
+        var found: [DocumentDifference] = []
         for path in Set(values.keys).union(expected.values.keys).sorted()
-        where !FlatDocument.excepted.contains(path) || repeated.contains(path) {
+        where !excepted.contains(path) || repeated.contains(path) {
             guard let value = values[path] else {
-                found.append(ECSDifference(path: path, kind: .missing))
+                found.append(DocumentDifference(path: path, kind: .missing))
                 continue
             }
             guard let wanted = expected.values[path] else {
-                found.append(ECSDifference(path: path, kind: .added))
+                found.append(DocumentDifference(path: path, kind: .added))
                 continue
             }
             if repeated.contains(path) || !FlatDocument.says(value, wanted) {
-                found.append(ECSDifference(path: path, kind: .altered))
+                found.append(DocumentDifference(path: path, kind: .altered))
             }
         }
         return found
@@ -135,7 +143,7 @@ private struct FlatDocument {
         if value == wanted { return true }
         switch (value, wanted) {
         case (.array(let left), .array(let right)):
-            return left.count == right.count && Set(left) == Set(right)
+            return tally(left) == tally(right)
         case (.array(let left), _):
             return left.count == 1 && says(left[0], wanted)
         case (_, .array(let right)):
@@ -146,6 +154,20 @@ private struct FlatDocument {
         default:
             return false
         }
+    }
+
+    /// How often each value is there, whatever the order of members.
+    private static func tally(_ values: [JSONDocument]) -> [JSONDocument: Int] {
+        var counts: [JSONDocument: Int] = [:]
+        for value in values { counts[inOrder(value), default: 0] += 1 }
+        return counts
+    }
+
+    private static func inOrder(_ value: JSONDocument) -> JSONDocument {
+        guard case .object(let members) = value else { return value }
+        return .object(
+            members.map { JSONDocument.Member(key: $0.key, value: inOrder($0.value)) }
+                .sorted { $0.key < $1.key })
     }
 
     /// A time in UTC without the zeros at the end of its fraction; nil for any other text.
