@@ -77,7 +77,7 @@ make_environment() {
 
 case "${1:-}" in
     packages) install_packages ;;
-    python) make_environment .build/venv Tests/EndToEnd/requirements.txt "3, 9" ;;
+    python) make_environment .build/venv Tests/EndToEnd/requirements.txt "3, 10" ;;
     canaille)
         make_environment .build/canaille-venv Tests/EndToEnd/requirements-canaille.txt "3, 10"
         ;;

@@ -10,6 +10,7 @@ import sys
 
 import elasticsearch
 import kibana
+import sigma
 import splunk
 import tables
 
@@ -18,7 +19,7 @@ def main(arguments):
     if arguments not in ([], ["--check"]):
         sys.exit(__doc__)
     stale = []
-    wanted = elasticsearch.files() | kibana.files() | splunk.files()
+    wanted = elasticsearch.files() | kibana.files() | splunk.files() | sigma.files()
     for path, text in wanted.items():
         place = tables.ROOT / path
         if place.is_file() and place.read_text(encoding="utf-8") == text:
