@@ -40,7 +40,7 @@ demo: build ## a log line goes in, a sealed event comes out, one flipped byte is
 	@scripts/demo.sh $(RELEASE)
 
 ## While you work
-.PHONY: unit e2e check fmt parse-update coverage schema clean
+.PHONY: unit e2e check fmt parse-update coverage schema siem clean
 unit: ## the Swift tests alone
 	@scripts/setup.sh packages
 	swift test
@@ -65,6 +65,9 @@ coverage: build ## write docs/coverage.md anew from the parsers
 schema: build ## write docs/schema.md and docs/schema.json anew from the tables
 	$(RELEASE) schema --markdown > docs/schema.md
 	$(RELEASE) schema --json > docs/schema.json
+
+siem: ## write packaging/elasticsearch, packaging/splunk and the pipelines of Sigma anew
+	python3 -B scripts/siem
 
 clean: ## remove everything that was built
 	rm -rf .build

@@ -44,6 +44,9 @@ enum Main {
             name: "ledger", summary: "look into a state directory",
             usage: "ls|dump|verify|repair|letters DIR|--config FILE", run: LedgerCommand.run),
         Command(
+            name: "setup", summary: "put index templates into a cluster",
+            usage: SetupCommand.usage, run: SetupCommand.run),
+        Command(
             name: "version", summary: "say the version", usage: "[--json]",
             run: VersionCommand.run),
     ]
