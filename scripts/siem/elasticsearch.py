@@ -26,14 +26,30 @@ KINDS = {
 
 # Where ECS 9.4 says otherwise than the canonical type does.
 ECS_TYPES = {
+    "event.severity": {"type": "long"},
+    "related.ip": {"type": "ip"},
     "source.ip": {"type": "ip"},
     "url.path": {"type": "wildcard", "ignore_above": LONGEST},
 }
 
-COMPUTED = {
-    "category": KEYWORD, "type": KEYWORD, "outcome": KEYWORD, "severity": {"type": "long"},
-    "original": KEPT, "hash": KEYWORD, "sequence": {"type": "long"}, "userHash": KEYWORD,
-    "relatedUsers": KEYWORD, "relatedAddresses": {"type": "ip"},
+# What is in every document and made of no field.
+FRAME = {
+    "data_stream.dataset": {"type": "constant_keyword"},
+    "data_stream.namespace": {"type": "constant_keyword"},
+    "data_stream.type": {"type": "constant_keyword"},
+    "ecs.version": KEYWORD,
+    "event.dataset": KEYWORD,
+    "event.hash": KEYWORD,
+    "event.kind": KEYWORD,
+    "event.module": KEYWORD,
+    "event.original": KEPT,
+    "event.sequence": {"type": "long"},
+    "integrity.proof": KEPT,
+    "integrity.seq": {"type": "long"},
+    "integrity.stream": KEYWORD,
+    "oauth.mapping": KEYWORD,
+    "observer.type": KEYWORD,
+    "tags": KEYWORD,
 }
 
 META = {"managed_by": "sealtail", "description": "OAuth and OIDC audit events of Sealtail"}
@@ -41,30 +57,10 @@ META = {"managed_by": "sealtail", "description": "OAuth and OIDC audit events of
 
 def flat():
     """Every member of the document with its mapping, by path."""
-    fields = {field.path: field for field in tables.fields()}
-    found = {}
-    for row in tables.ecs_rows():
-        if row.origin == "field":
-            found[row.path] = ECS_TYPES.get(row.path) or KINDS[fields[row.source].kind]
-        elif row.origin == "group":
-            for field in fields.values():
-                if field.group == row.source:
-                    key = field.path.partition(".")[2]
-                    found[f"{row.path}.{key}"] = KINDS[field.kind]
-        elif row.origin == "dataStream":
-            for part in ("type", "dataset", "namespace"):
-                found[f"{row.path}.{part}"] = {"type": "constant_keyword"}
-        elif row.origin == "constant":
-            value = json.loads(row.source)
-            for path in [f"{row.path}.{key}" for key in value] if isinstance(value, dict) \
-                    else [row.path]:
-                found[path] = KEYWORD
-        elif row.source == "integrity":
-            found[f"{row.path}.stream"] = KEYWORD
-            found[f"{row.path}.seq"] = {"type": "long"}
-            found[f"{row.path}.proof"] = KEPT
-        else:
-            found[row.path] = COMPUTED[row.source]
+    found = dict(FRAME)
+    for field in tables.fields():
+        for path in field.ecs:
+            found[path] = ECS_TYPES.get(path) or KINDS[field.kind]
     return found
 
 

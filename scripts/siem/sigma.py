@@ -10,32 +10,25 @@ import tables
 
 SPDX = "# SPDX-License-Identifier: Apache-2.0\n"
 SEVERITIES = ["info", "low", "medium", "high", "critical"]
-# What computed members are made of.
-COMPUTED = {"outcome": "outcome", "severity": "severity"}
+# Of several members the one that has the field's own words.
+VERBATIM = {"action": "event.action", "outcome": "oauth.outcome"}
+# Gathered from several fields, so a match says too little.
+GATHERED = {"related.ip", "related.user", "user.hash"}
 
 
 def ecs_names():
     """Where each field goes, by its path: to one place, or to several that depend on the event."""
-    fields = [field.path for field in tables.fields()]
-    found = {path: [] for path in fields}
-    rows = tables.ecs_rows()
-    verbatim = {row.source for row in rows if row.origin == "field"}
-    for row in rows:
-        if row.origin == "field":
-            if not found[row.source] or row.condition != "always":
-                found[row.source].append(row.path)
-        elif row.origin == "group":
-            for path in fields:
-                if path.startswith(row.source + "."):
-                    found[path].append(f"{row.path}.{path.partition('.')[2]}")
-        elif row.source in COMPUTED and row.source not in verbatim:
-            found[COMPUTED[row.source]].append(row.path)
+    found = {}
+    for field in tables.fields():
+        own = [path for path in field.fixed if path not in GATHERED]
+        places = own[:1] or [path for path in field.ecs if path not in GATHERED]
+        found[field.path] = [VERBATIM[field.path]] if field.path in VERBATIM else places
     return found
 
 
 def splunk_names():
     """What Splunk calls the fields whose names it changes; the add-on hides some behind CIM's."""
-    found = {f"{field.path}": f"{field.path}{{}}"
+    found = {field.path: f"{field.path}{{}}"
              for field in tables.fields() if field.kind == "set"}
     return found | splunk.ALIASES
 

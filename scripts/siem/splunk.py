@@ -8,7 +8,6 @@ may give is filled by the lookup where EVAL left it empty (OUTPUTNEW).
 
 import csv
 import io
-import re
 
 import tables
 
@@ -71,6 +70,8 @@ PARSING = {
     "MAX_TIMESTAMP_LOOKAHEAD": "27",
     "KV_MODE": "json",
 }
+
+ALERTS = {"RiskDetected": "Alerts"}
 
 # Where EVAL needs the event's own word behind a name that CIM uses for another.
 ALIASES = {"action": "oauth_action", "outcome": "oauth_outcome", "id": "event_id"}
@@ -148,7 +149,9 @@ def lookup():
     """What depends on the action alone, one row each."""
     rows = []
     for action in tables.actions():
-        model, verb = action.cim_model, action.cim_action or action.name
+        # Alerts is no model that the tables know of; it has no field `action` either.
+        model = action.cim_model or ALERTS.get(action.name, "")
+        verb = action.cim_action or action.name
         category, attributes = OBJECTS.get(action.name, ("", ""))
         change = "AAA" if model == "Change" else ""
         rows.append([action.name, model, verb, change, category.strip("[]"), attributes])
@@ -161,18 +164,14 @@ def stanza(name, lines):
     return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in lines)
 
 
-def version():
-    return re.search(r'sealtailVersion = "([^"]+)"', tables.read("Platform/Version.swift"))[1]
-
-
 def app():
     return SPDX + "\n".join([
         stanza("install", [("state", "enabled"), ("is_configured", "false"), ("build", "1")]),
         stanza("package", [("id", "TA-sealtail"), ("check_for_updates", "false")]),
-        stanza("id", [("name", "TA-sealtail"), ("version", version())]),
+        stanza("id", [("name", "TA-sealtail"), ("version", tables.version())]),
         stanza("ui", [("is_visible", "false"), ("label", "Sealtail Add-on")]),
         stanza("launcher", [
-            ("author", "Sealtail"), ("version", version()),
+            ("author", "Sealtail"), ("version", tables.version()),
             ("description", "OAuth and OIDC audit events of Sealtail in the Common Information "
                             "Model"),
         ]),

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of the agent's sources: fields, actions, and what ECS calls the fields."""
+"""The tables of the agent, as `sealtail schema --json` prints them into docs/schema.json."""
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SOURCES = ROOT / "Sources"
+SCHEMA = ROOT / "docs/schema.json"
 
 
 @dataclass(frozen=True)
@@ -14,11 +15,9 @@ class Field:
     """A member of the canonical event."""
 
     path: str
-    kind: str   # text, word, integer, boolean, time, set, map
-
-    @property
-    def group(self):
-        return self.path.partition(".")[0] if "." in self.path else None
+    kind: str     # text, word, integer, boolean, time, set, map
+    ecs: tuple    # the members of an ECS document that are made of it
+    fixed: tuple  # those of them that are made of it in every event
 
 
 @dataclass(frozen=True)
@@ -26,59 +25,38 @@ class Action:
     """What happened, and as what Splunk's Common Information Model knows it."""
 
     name: str
-    cim_model: str    # Authentication, Change, Alerts; empty for none
+    cim_model: str    # Authentication, Change; empty for none
     cim_action: str
 
 
-@dataclass(frozen=True)
-class Row:
-    """A member of the ECS document: its path and what it is made of."""
-
-    path: str
-    origin: str      # field, constant, group, dataStream, computed
-    source: str      # a field's path, a constant's JSON, a group's name, a computation's name
-    condition: str   # always, actorIsUser, targetIsUser, targetIsGroup, targetIsOther
-
-
-def read(path):
-    return (SOURCES / path).read_text(encoding="utf-8")
+def read():
+    if not SCHEMA.is_file():
+        import sources
+        return sources.schema()
+    return json.loads(SCHEMA.read_text(encoding="utf-8"))
 
 
 def fields():
-    """All fields in the order of RFC 8785."""
-    pattern = r'\.init\(\s*(nil|"(\w+)"),\s*"(\w+)",\s*\.(\w+)'
-    rows = re.findall(pattern, read("Events/Field.swift"))
-    return [Field(f"{group}.{key}" if group else key, kind) for _, group, key, kind in rows]
-
-
-def field_cases():
-    """The path of each case of `Field`, as the mapping names them."""
-    pattern = r"/// `([\w.]+)`\.\n    case (\w+)"
-    return {case: path for path, case in re.findall(pattern, read("Events/Field.swift"))}
+    """All fields."""
+    found = []
+    for row in read()["fields"]:
+        members = row.get("ecs", [])
+        found.append(Field(
+            row["field"], row["type"], tuple(member["path"] for member in members),
+            tuple(member["path"] for member in members if not member.get("when"))))
+    return sorted(found, key=lambda field: field.path)
 
 
 def actions():
     """All actions, in order."""
-    pattern = r'\.init\(\s*"(\w+)", \[(?:(?!\.init\(\s*"\w+", \[)[\s\S])*'
-    model = r'cim: \.init\("(\w+)"(?:, "(\w+)")?'
     found = []
-    for row in re.finditer(pattern, read("Events/ActionEntry.swift")):
-        cim = re.search(model, row[0])
-        from cim import CIM
-        found.append(Action(row[1], *CIM.get(row[1], ("", ""))))
+    for row in read()["actions"]:
+        cim = row.get("cim") or {"model": "", "action": ""}
+        found.append(Action(row["action"], cim["model"], cim["action"]))
     return found
 
 
-def ecs_rows():
-    """The mapping to ECS, in the order of the document."""
-    cases = field_cases()
-    pattern = r'ECSRow\("([^"]+)", \.(\w+)(?:\(("(?:[^"\\]|\\.)*"|\.\w+)\))?(?:, when: \.(\w+))?\)'
-    found = []
-    for path, origin, source, condition in re.findall(pattern, read("Sinks/Formats/ECSMapping.swift")):
-        source = source.lstrip(".")
-        if origin == "field":
-            source = cases[source]
-        elif origin == "constant":
-            source = source[1:-1].replace('\\"', '"')
-        found.append(Row(path, origin, source, condition or "always"))
-    return found
+def version():
+    """The version of the agent."""
+    text = (ROOT / "Sources/Platform/Version.swift").read_text(encoding="utf-8")
+    return re.search(r'sealtailVersion = "([^"]+)"', text)[1]
