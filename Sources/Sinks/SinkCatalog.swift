@@ -11,6 +11,8 @@ public struct SinkEntry: Sendable {
     public let promise: String
     /// When a batch is full unless the user says otherwise.
     public let batch: SinkConfiguration.Batch
+    /// How many batches are under way at once unless the user says otherwise.
+    public let inFlight: Int
     /// The keys it uses beside those of all sinks.
     public let keys: [String]
     let readOptions: @Sendable (inout ConfigurationReader) -> any SinkOptions
@@ -22,13 +24,14 @@ public struct SinkEntry: Sendable {
     ///   configuration names files that cannot be read.
     init<Options: SinkOptions>(
         type: String, formats: [SinkFormat], batch: SinkConfiguration.Batch = .usual,
-        promise: String, options: Options.Type,
+        inFlight: Int = 4, promise: String, options: Options.Type,
         make: @escaping @Sendable (SinkConfiguration, Options) throws(SinkError) -> any Sink
     ) {
         self.type = type
         self.formats = formats
         self.promise = promise
         self.batch = batch
+        self.inFlight = inFlight
         keys = Options.keys
         readOptions = { reader in Options(reading: &reader) }
         self.make = { (configuration) throws(SinkError) -> any Sink in
@@ -46,6 +49,7 @@ public enum SinkCatalog {
     public static let entries: [SinkEntry] = [
         ElasticsearchSink.entry,
         FileSink.entry,
+        SplunkHECSink.entry,
         StandardOutputSink.entry,
     ]
 

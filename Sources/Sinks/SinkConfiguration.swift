@@ -104,7 +104,8 @@ extension SinkConfiguration {
             "format", of: Dictionary(uniqueKeysWithValues: formats.map { ($0.rawValue, $0) }),
             default: formats[0])
         batch = SinkConfiguration.readBatch(&reader, entry?.batch ?? .usual)
-        inFlight = reader.integer("in_flight", in: SinkLimit.inFlight, default: 4)
+        inFlight = reader.integer(
+            "in_flight", in: SinkLimit.inFlight, default: entry?.inFlight ?? 4)
         retry = SinkConfiguration.readRetry(&reader)
         deadLetterByteLimit = SinkConfiguration.readDeadLetter(&reader)
         filter = reader.node("filter")
