@@ -58,10 +58,11 @@ struct SealVerifierTests {
     @Test func mappedFieldsAreComparedByWhatTheCallerBrings() throws {
         let lines = try SealFixture.lines("stream-a-ecs.ndjson")
         let key = try SealFixture.verifierKey()
-        let clean = verify(lines, keys: [key]) { _, _ in [] }
+        let clean = verify(lines, keys: [key]) { _, _, _ in [] }
         #expect(clean.found == [])
         #expect(!clean.noted.contains("not compared"))
-        let spoiled = verify(lines, keys: [key]) { signed, document in
+        let spoiled = verify(lines, keys: [key]) { form, signed, document in
+            #expect(form == .ecs)
             #expect(signed.count < document.count)
             return signed.starts(with: Array("{\"action\":\"LoginFailed\"".utf8))
                 ? ["user.name", "x"] : []
