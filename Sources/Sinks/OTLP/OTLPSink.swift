@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+
+/// Delivers log records to whatever takes OTLP over HTTP, as an OpenTelemetry Collector does.
+///
+/// The body of each record is the signed line. The protocol says how many records of a request were
+/// rejected, not which: so the request is halved until the answer speaks of a single one. What was
+/// taken on the way comes again, with the same `event.id`.
+// Safe because one thread makes all calls but wake, which the client allows from any thread.
+final class OTLPSink: Sink, @unchecked Sendable {
+    static let entry = SinkEntry(
+        type: "otlp", formats: [.canonical],
+        promise: "Events count as delivered when the receiver says that it rejected none of them.",
+        options: OTLPOptions.self, make: OTLPSink.init)
+
+    private let client: HTTPClient
+    private let gzip: GzipEncoder?
+    private var rendering = OTLPRendering()
+    private var body = ByteWriter(capacity: 1 << 20)
+    private var compressed: [UInt8] = []
+    private var sent: [UInt64: Sent] = [:]
+    private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
+
+    /// What has to be known of a request until its answer comes.
+    private struct Sent {
+        // The indices of the events in the request, in order.
+        var indices: [Int]
+        // Those that never got into it.
+        var rejections: [Rejection]
+    }
+
+    init(_ configuration: SinkConfiguration, _ options: OTLPOptions) throws(SinkError) {
+        var headers = ["Content-Type: application/x-protobuf", "Accept: application/x-protobuf"]
+        let isCompressed = options.http.compression == .gzip
+        if isCompressed { headers.append("Content-Encoding: gzip") }
+        gzip = isCompressed ? GzipEncoder(level: 1) : nil
+        client = try HTTPClient(
+            sink: configuration.id, options.http, headers: headers,
+            inFlight: configuration.inFlight)
+    }
+
+    func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
+        var request = Sent(indices: [], rejections: [])
+        body.removeAll()
+        batch.forEach { index, sealed, event in
+            if rendering.append(sealed, event: event, to: &body) {
+                request.indices.append(index)
+            } else {
+                request.rejections.append(.unrenderable(index))
+            }
+        }
+        rendering.finish(&body)
+        guard !request.indices.isEmpty else {
+            settled.append((ticket, Self.result(request.rejections)))
+            return
+        }
+        sent[ticket] = request
+        post(eventCount: request.indices.count, ticket: ticket)
+    }
+
+    func outcomes(
+        waitingAtMost timeout: Duration
+    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+        for (ticket, answer) in client.finished(waitingAtMost: settled.isEmpty ? timeout : .zero) {
+            guard let request = sent.removeValue(forKey: ticket) else { continue }
+            settled.append((ticket, Self.result(request, answer)))
+        }
+        defer { settled.removeAll(keepingCapacity: true) }
+        return settled
+    }
+
+    func wake() {
+        client.wake()
+    }
+
+    /// Sends a request without records, which the protocol wants to be answered as a success.
+    func probe() -> DeliveryError? {
+        body.removeAll()
+        post(eventCount: 0, ticket: .max)
+        while client.runningCount > 0 {
+            for (ticket, answer) in client.finished(waitingAtMost: HTTPLimit.exchangeTime)
+            where ticket == .max {
+                switch answer {
+                case .failure(let error): return error
+                case .success(let answer):
+                    // A receiver that does not take an empty request may yet take a full one.
+                    return answer.status == 400 ? nil : Self.refusal(answer, eventCount: 2)
+                }
+            }
+        }
+        return nil
+    }
+
+    func close() {
+        client.close()
+        sent.removeAll()
+        settled.removeAll()
+    }
+
+    private func post(eventCount: Int, ticket: UInt64) {
+        guard let gzip else {
+            body.withBytes { bytes in
+                client.post(OTLPOptions.path, bytes, eventCount: eventCount, ticket: ticket)
+            }
+            return
+        }
+        var bytes = compressed
+        compressed = []
+        bytes.removeAll(keepingCapacity: true)
+        body.withBytes { gzip.compress($0, into: &bytes) }
+        client.post(OTLPOptions.path, bytes.span, eventCount: eventCount, ticket: ticket)
+        compressed = bytes
+    }
+
+    // MARK: The answer
+
+    private static func result(
+        _ request: Sent, _ answer: Result<HTTPAnswer, DeliveryError>
+    ) -> Result<Void, DeliveryError> {
+        let count = request.indices.count
+        switch answer {
+        case .failure(let error):
+            return .failure(error)
+        case .success(let answer):
+            if let refusal = refusal(answer, eventCount: count) {
+                guard case .partial(_, let reject, _) = refusal, let first = reject.first else {
+                    return .failure(refusal)
+                }
+                return result(request, rejecting: first.reason, first.code)
+            }
+            guard let reply = OTLPReply.partialSuccess(answer.body),
+                (0...Int64(count)).contains(reply.rejectedCount)
+            else {
+                let reason = "this is no answer to a request of \(count) log records: "
+                    + answer.sentence
+                return .failure(.retry(after: nil, reason: reason, code: .answer))
+            }
+            if reply.rejectedCount == 0 { return result(request.rejections) }
+            let words = reply.message.isEmpty ? "" : ": \(reply.message)"
+            // When it is all of them it is clear which.
+            if reply.rejectedCount == count {
+                return result(request, rejecting: "rejected\(words)", .refused)
+            }
+            let reason = "\(reply.rejectedCount) of \(count) log records were rejected\(words)"
+            return .failure(.split(reason: reason, code: .refused))
+        }
+    }
+
+    /// What a status that is no success means, in the words of the `google.rpc.Status` if any.
+    private static func refusal(_ answer: HTTPAnswer, eventCount: Int) -> DeliveryError? {
+        var told = answer
+        if let message = OTLPReply.statusMessage(answer.body) { told.body = Array(message.utf8) }
+        // What the far side is, not what the events are: a server that takes no POST here, or no
+        // protobuf, is a wrong endpoint.
+        if answer.status == 405 || answer.status == 415 {
+            return .alarm(reason: told.sentence, code: .place)
+        }
+        return told.refusal(eventCount: eventCount)
+    }
+
+    /// All events of the request are rejected for one reason, beside those that never got into it.
+    private static func result(
+        _ request: Sent, rejecting reason: String, _ code: DeliveryCode
+    ) -> Result<Void, DeliveryError> {
+        let refused = request.indices.map { Rejection(index: $0, reason: reason, code: code) }
+        return result(request.rejections + refused)
+    }
+
+    private static func result(_ rejections: [Rejection]) -> Result<Void, DeliveryError> {
+        if rejections.isEmpty { return .success(()) }
+        return .failure(
+            .partial(retry: [], reject: rejections.sorted { $0.index < $1.index }, after: nil))
+    }
+}
