@@ -41,6 +41,7 @@ let package = Package(
         .target(name: "CMicroHTTPD", linkerSettings: [.linkedLibrary("microhttpd")]),
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CLinux"),
+        .target(name: "CRdKafka"),
         .target(name: "CSIMD"),
 
         .target(
@@ -56,7 +57,8 @@ let package = Package(
         stage("Sealing"),
         stage("Ledger"),
         .target(
-            name: "Sinks", dependencies: ["Events", "Platform", "CCurl"], swiftSettings: swift),
+            name: "Sinks", dependencies: ["Events", "Platform", "CCurl", "CRdKafka"],
+            swiftSettings: swift),
         .target(
             name: "Pipeline",
             dependencies: [
@@ -81,7 +83,10 @@ let package = Package(
         tests("Parsing", ["Parsing", "Events"]),
         tests("Sealing", ["Sealing", "Events"]),
         tests("Ledger", ["Ledger", "Events"]),
-        tests("Sinks", ["Sinks", "Events"]),
+        .systemLibrary(
+            name: "CRdKafkaMock", path: "Tests/CRdKafkaMock", pkgConfig: "rdkafka",
+            providers: [.apt(["librdkafka-dev"])]),
+        tests("Sinks", ["Sinks", "Events", "CRdKafkaMock"]),
         tests(
             "Pipeline", ["Pipeline", "Inputs", "Parsing", "Sealing", "Ledger", "Sinks", "Events"]),
         tests("Tidy", ["Events"]),

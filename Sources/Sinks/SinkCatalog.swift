@@ -49,6 +49,7 @@ public enum SinkCatalog {
     public static let entries: [SinkEntry] = [
         ElasticsearchSink.entry,
         FileSink.entry,
+        KafkaSink.entry,
         OTLPSink.entry,
         SplunkHECSink.entry,
         StandardOutputSink.entry,

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+import Platform
+
+/// What librdkafka is told, under its own names (its page CONFIGURATION.md explains them).
+struct KafkaSettings {
+    private var common: [(name: String, value: Secret)] = []
+
+    init(_ configuration: SinkConfiguration, _ options: KafkaOptions) {
+        func set(_ name: String, _ value: String) {
+            common.append((name, Secret(Array(value.utf8))))
+        }
+        set("client.id", "sealtail")
+        set("bootstrap.servers", options.brokers.joined(separator: ","))
+        // Acknowledged by all in-sync replicas, without repeats and in order where librdkafka
+        // itself sends something again.
+        set("enable.idempotence", "true")
+        set("acks", "all")
+        set("compression.type", options.compression.rawValue)
+        set("message.timeout.ms", KafkaLimit.messageTime.milliseconds)
+        set("topic.metadata.propagation.max.ms", KafkaLimit.topicTime.milliseconds)
+        // Room for all that can be under way; more is tried again.
+        let batch = configuration.batch
+        set("queue.buffering.max.messages", "\(configuration.inFlight * batch.countLimit)")
+        let byteLimit = configuration.inFlight * batch.byteLimit * SinkLimit.renderedFactor
+        set("queue.buffering.max.kbytes", "\(byteLimit >> 10)")
+        let isSASL = options.authentication != nil
+        set(
+            "security.protocol",
+            options.tls == nil
+                ? (isSASL ? "sasl_plaintext" : "plaintext") : (isSASL ? "sasl_ssl" : "ssl"))
+        if let tls = options.tls {
+            if let path = tls.authorityFile { set("ssl.ca.location", path) }
+            if let path = tls.certificateFile { set("ssl.certificate.location", path) }
+            if let path = tls.keyFile { set("ssl.key.location", path) }
+            set("enable.ssl.certificate.verification", "\(!tls.isUnverified)")
+            set("ssl.endpoint.identification.algorithm", tls.isUnverified ? "none" : "https")
+        }
+        if let authentication = options.authentication {
+            set("sasl.mechanism", authentication.mechanism.name)
+            set("sasl.username", authentication.username)
+            common.append(("sasl.password", authentication.password))
+        }
+    }
+
+    /// The settings of a producer; a careful one sends each message in a set of its own.
+    func list(isCareful: Bool) -> [(name: String, value: Secret)] {
+        isCareful ? common + [("batch.num.messages", Secret(Array("1".utf8)))] : common
+    }
+}
+
+extension Duration {
+    fileprivate var milliseconds: String { "\(wholeNanoseconds / 1_000_000)" }
+}

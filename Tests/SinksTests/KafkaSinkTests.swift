@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+import CRdKafkaMock
+import Events
+import Platform
+import TestSupport
+import Testing
+
+@testable import Sinks
+
+@Suite struct KafkaSinkTests {
+    private func sink(_ cluster: MockCluster, _ more: String = "format: canonical") throws
+        -> any Sink
+    {
+        try sink(brokers: cluster.brokers, more)
+    }
+
+    private func sink(brokers: String, _ more: String) throws -> any Sink {
+        let (read, problems) = Samples.configuration(
+            "{id: siem, type: kafka, brokers: [\(brokers)], topic: \(MockCluster.topic), \(more)}")
+        #expect(problems == [])
+        return try SinkCatalog.make(try #require(read))
+    }
+
+    private func lines(_ delivery: DeliveryBatch, _ format: SinkFormat = .canonical) -> [String] {
+        String(decoding: Samples.lines(delivery, format), as: UTF8.self)
+            .split(separator: "\n").map { String($0) }
+    }
+
+    @Test(arguments: [SinkFormat.canonical, .ecs])
+    func itKeepsTheContract(format: SinkFormat) throws {
+        let cluster = try MockCluster()
+        let batches = [3, 1, 64].map { Samples.delivery($0, first: $0 * 100) }
+        let count = batches.reduce(0) { $0 + $1.count }
+        let contract = SinkContract(
+            try sink(cluster, "format: \(format.rawValue)"), batches: batches,
+            expected: batches.map { Samples.lines($0, format) },
+            received: {
+                let messages = (try? cluster.messages(count)) ?? []
+                return messages.flatMap { Array(($0.value + "\n").utf8) }
+            })
+        #expect(contract.violations() == [])
+    }
+
+    @Test(arguments: ["none", "gzip", "snappy", "lz4", "zstd"])
+    func aMessageIsExactlyThis(compression: String) throws {
+        let cluster = try MockCluster()
+        let sink = try sink(cluster, "compression: \(compression)")
+        defer { sink.close() }
+        let delivery = Samples.delivery(3)
+        #expect(Samples.failure(sink, delivery) == nil)
+        let messages = try cluster.messages(3)
+        #expect(messages.map(\.value) == lines(delivery))
+        for (index, message) in messages.enumerated() {
+            #expect(message.key == Samples.stream)
+            #expect(
+                message.headers == [
+                    "event_id": Samples.id(index), "action": "LoginSucceeded", "schema": "1.0",
+                    "content_type": "application/json",
+                ])
+        }
+    }
+
+    @Test func aStreamStaysInOnePartitionAndInOrder() throws {
+        let cluster = try MockCluster()
+        let sink = try sink(cluster)
+        defer { sink.close() }
+        let deliveries = (0..<4).map { Samples.delivery(50, first: $0 * 50) }
+        for delivery in deliveries { #expect(Samples.failure(sink, delivery) == nil) }
+        let messages = try cluster.messages(200)
+        #expect(Set(messages.map(\.partition)).count == 1)
+        #expect(messages.map(\.value) == deliveries.flatMap { lines($0) })
+    }
+
+    @Test func anEventThatCannotBeRenderedIsRejectedAndTheOthersGo() throws {
+        let cluster = try MockCluster()
+        let sink = try sink(cluster)
+        defer { sink.close() }
+        let bodies = [Samples.plain(0), "{\"broken\"", Samples.plain(2)]
+        let batch = DeliveryBatch(batch: Samples.batch(bodies), events: [0, 1, 2])
+        #expect(
+            Samples.failure(sink, batch)
+                == .partial(retry: [], reject: [.unrenderable(1)], after: nil))
+        #expect(try cluster.messages(2).map(\.value) == lines(batch.selecting([0, 2])))
+    }
+
+    @Test func whatTheLibraryItselfSendsAgainArrivesOnce() throws {
+        let cluster = try MockCluster()
+        cluster.answer(
+            .produce,
+            with: [
+                RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+                RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+            ])
+        let sink = try sink(cluster)
+        defer { sink.close() }
+        let delivery = Samples.delivery(5)
+        #expect(Samples.failure(sink, delivery) == nil)
+        #expect(try cluster.messages(5).map(\.value) == lines(delivery))
+    }
+
+    @Test func aTopicThatMayNotBeWrittenIsAnAlarm() throws {
+        let cluster = try MockCluster()
+        cluster.answer(.produce, with: [RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED])
+        let sink = try sink(cluster)
+        defer { sink.close() }
+        guard
+            case .alarm(let reason, .authorization)? = Samples.failure(sink, Samples.delivery(3))
+        else {
+            Issue.record("no alarm")
+            return
+        }
+        #expect(reason.contains("topic oauth-audit: "))
+        #expect(Samples.failure(sink, Samples.delivery(3)) == nil)
+    }
+
+    /// An idempotent producer that gets no id ends for good: another one must take its place.
+    @Test func aProducerThatEndedForGoodIsReplaced() throws {
+        let cluster = try MockCluster()
+        cluster.answer(.producerID, with: [RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED])
+        let sink = try sink(cluster)
+        defer { sink.close() }
+        let delivery = Samples.delivery(3)
+        guard case .alarm(_, .authorization)? = Samples.failure(sink, delivery) else {
+            Issue.record("no alarm")
+            return
+        }
+        #expect(Samples.failure(sink, delivery) == nil)
+        #expect(try cluster.messages(3).map(\.value) == lines(delivery))
+    }
+
+    @Test func aTopicThatIsNotThereIsAnAlarmUntilItIs() throws {
+        let cluster = try MockCluster()
+        cluster.setTopic(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        let sink = try sink(cluster)
+        defer { sink.close() }
+        #expect(sink.probe()?.code == .place)
+        guard case .alarm(_, .place)? = Samples.failure(sink, Samples.delivery(3)) else {
+            Issue.record("no alarm")
+            return
+        }
+        cluster.setTopic(RD_KAFKA_RESP_ERR_NO_ERROR)
+        #expect(sink.probe() == nil)
+        #expect(Samples.failure(sink, Samples.delivery(3)) == nil)
+    }
+
+    /// A broker judges a set of messages as one, so a refusal is looked into.
+    @Test func aRefusedSetIsSplitUntilTheMessageIsAlone() throws {
+        let cluster = try MockCluster()
+        let sink = try sink(cluster)
+        defer { sink.close() }
+        let error = RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
+        cluster.answer(.produce, with: [error])
+        guard case .split(_, .size)? = Samples.failure(sink, Samples.delivery(2)) else {
+            Issue.record("no split")
+            return
+        }
+        cluster.answer(.produce, with: [error])
+        let one = Samples.delivery(1)
+        guard case .retry(_, _, .size)? = Samples.failure(sink, one) else {
+            Issue.record("it may have been together with others")
+            return
+        }
+        cluster.answer(.produce, with: [error])
+        guard case .partial([], let reject, nil)? = Samples.failure(sink, one) else {
+            Issue.record("not rejected")
+            return
+        }
+        #expect(reject.map(\.index) == [0])
+        #expect(reject.first?.code == .size)
+        #expect(Samples.failure(sink, one) == nil)
+    }
+
+    @Test func aMessageThatIsTooLongForAnySetIsRejectedAtOnce() throws {
+        let cluster = try MockCluster()
+        let sink = try sink(cluster)
+        defer { sink.close() }
+        let long = Samples.plain(1).replacingFirst(
+            "\"alice\"", "\"" + String(repeating: "a", count: 1_100_000) + "\"")
+        let batch = DeliveryBatch(
+            batch: Samples.batch([Samples.plain(0), long]), events: [0, 1])
+        guard case .partial([], let reject, nil)? = Samples.failure(sink, batch) else {
+            Issue.record("not rejected")
+            return
+        }
+        #expect(reject.map(\.index) == [1])
+        #expect(try cluster.messages(1).map(\.value) == lines(batch.selecting([0])))
+    }
+
+    @Test func aClusterThatIsAwayIsARetryAndNothingIsLostOrRepeated() throws {
+        let cluster = try MockCluster()
+        let sink = try sink(cluster)
+        defer { sink.close() }
+        let deliveries = (0..<3).map { Samples.delivery(20, first: $0 * 20) }
+        #expect(Samples.failure(sink, deliveries[0]) == nil)
+        cluster.setDown(true)
+        guard case .retry(_, let reason, _)? = Samples.failure(sink, deliveries[1]) else {
+            Issue.record("no retry")
+            return
+        }
+        #expect(reason.contains("127.0.0.1"), "\(reason)")
+        cluster.setDown(false)
+        for delivery in deliveries[1...] { #expect(Samples.failure(sink, delivery) == nil) }
+        let messages = try cluster.messages(60)
+        #expect(messages.map(\.value) == deliveries.flatMap { lines($0) })
+    }
+
+    @Test func nobodyListeningIsARetryAtOnce() throws {
+        let sink = try sink(brokers: "127.0.0.1:1", "retry: {initial: 1s}")
+        defer { sink.close() }
+        guard case .retry(_, let reason, .connection)? = Samples.failure(sink, Samples.delivery(1))
+        else {
+            Issue.record("no retry")
+            return
+        }
+        #expect(reason.contains("127.0.0.1:1"), "\(reason)")
+        #expect(sink.probe()?.code == .connection)
+    }
+
+    @Test func closeDoesNotWaitForBrokers() throws {
+        let sink = try sink(brokers: "127.0.0.1:1", "retry: {initial: 1s}")
+        let clock = SystemClock()
+        for ticket in UInt64(0)..<4 { sink.deliver(Samples.delivery(50), ticket: ticket) }
+        let start = clock.monotonic()
+        sink.close()
+        #expect(clock.monotonic().duration(since: start) < KafkaLimit.messageTime)
+        #expect(sink.outcomes(waitingAtMost: .zero).isEmpty)
+    }
+
+    @Test func withoutTheLibraryThePackageIsNamed() {
+        #expect {
+            _ = try KafkaLibrary("librdkafka.so.999", sink: "siem")
+        } throws: { error in
+            let words = "\(error)"
+            return words.hasPrefix("sinks.siem: the library for Kafka cannot be used: librdkafka")
+                && words.hasSuffix("install the package librdkafka1")
+        }
+    }
+}
