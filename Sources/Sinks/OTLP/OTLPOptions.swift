@@ -8,16 +8,16 @@ struct OTLPOptions: SinkOptions {
     /// Where OTLP/HTTP takes logs, behind the endpoint.
     static let path = "/v1/logs"
 
-    /// How the receiver is reached; its endpoint is without `path`.
+    /// How the receiver is reached; its endpoints are without `path`.
     let http: HTTPOptions
 
     init(reading reader: inout ConfigurationReader) {
         var http = HTTPOptions(reading: &reader)
         // Written with or without it, as OTEL_EXPORTER_OTLP_LOGS_ENDPOINT and
         // OTEL_EXPORTER_OTLP_ENDPOINT are.
-        if var endpoint = http.endpoint, endpoint.path.hasSuffix(OTLPOptions.path) {
-            endpoint.path.removeLast(OTLPOptions.path.count)
-            http.endpoint = endpoint
+        for index in http.endpoints.indices
+        where http.endpoints[index].path.hasSuffix(OTLPOptions.path) {
+            http.endpoints[index].path.removeLast(OTLPOptions.path.count)
         }
         self.http = http
     }

@@ -17,6 +17,7 @@ struct OTLPRendering: ~Copyable {
     private var value = ByteWriter(capacity: 1 << 13)
     private var text = ByteWriter(capacity: 1 << 13)
     private let scope: [UInt8]
+    private let rows = OTLPMapping.rows
 
     /// Makes a rendering.
     init() {
@@ -36,8 +37,7 @@ struct OTLPRendering: ~Copyable {
         resource.removeAll()
         guard fields.read(batch, event: event), fields.hasRequired else { return false }
         let isProduct = isProduct(batch.bodies.span)
-        for row in OTLPMapping.rows {
-            if isProduct, case .actorIsUser = row.condition { continue }
+        for row in rows where !(isProduct && row.needsPerson) {
             guard write(row, batch, event) else { return false }
         }
         // Bound here: the closure must not reach for the whole rendering.
@@ -112,9 +112,8 @@ struct OTLPRendering: ~Copyable {
         switch place {
         case .time, .observed:
             guard let moment = BodyText.time(bytes, range) else { return false }
-            let isTime = if case .time = place { true } else { false }
             record.append(
-                field: isTime ? 1 : 11, fixed: OTLPRendering.nanoseconds(moment))
+                field: place == .time ? 1 : 11, fixed: OTLPRendering.nanoseconds(moment))
         case .severity:
             text.removeAll()
             guard let found = OTLPRendering.severity(bytes, range), text.append(textOf: bytes, range) else { return false }
@@ -158,15 +157,14 @@ struct OTLPRendering: ~Copyable {
 
     /// Appends a `KeyValue`.
     private static func append(
-        _ number: UInt8, _ key: StaticString, _ value: borrowing ByteWriter,
+        _ number: UInt8, _ key: [UInt8], _ value: borrowing ByteWriter,
         to output: inout ByteWriter
     ) {
-        let keyByteCount = key.utf8CodeUnitCount
         output.append(
             field: number,
-            byteCount: Protobuf.byteCount(field: keyByteCount)
+            byteCount: Protobuf.byteCount(field: key.count)
                 + Protobuf.byteCount(field: value.count))
-        output.append(field: 1, byteCount: keyByteCount)
+        output.append(field: 1, byteCount: key.count)
         output.append(key)
         output.append(field: 2, value)
     }

@@ -92,6 +92,8 @@ final class OTLPSink: Sink, @unchecked Sendable {
         return nil
     }
 
+    var condition: SinkCondition { client.condition }
+
     func close() {
         client.close()
         sent.removeAll()
