@@ -30,9 +30,6 @@ class Action:
 
 
 def read():
-    if not SCHEMA.is_file():
-        import sources
-        return sources.schema()
     return json.loads(SCHEMA.read_text(encoding="utf-8"))
 
 
