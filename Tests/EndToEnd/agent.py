@@ -121,6 +121,10 @@ def expect_conservation(page):
             "records_parsed_total", "records_ignored_total", "records_dropped_total",
             "records_in_flight"))
         assert read == settled, f"{labels}: {read} records read, {settled} accounted for"
+    for labels, read in page.rows["sealtail_elements_read_total"]:
+        settled = sum(page.sum(name, **labels) for name in (
+            "elements_parsed_total", "elements_ignored_total", "elements_dropped_total"))
+        assert read == settled, f"{labels}: {read} elements read, {settled} accounted for"
     for labels, offered in page.rows["sealtail_events_offered_total"]:
         settled = sum(page.sum(name, **labels) for name in (
             "events_delivered_total", "events_rejected_since_cursor_total",

@@ -131,6 +131,30 @@ def test_a_line_without_end_is_cut_flagged_and_passed(tmp_path, make_agent):
     agent.stop()
 
 
+def test_a_list_of_too_many_events_is_cut_and_that_is_stated(tmp_path, make_agent):
+    login = ('{"eventSource":"signin.amazonaws.com","eventName":"ConsoleLogin",'
+             '"responseElements":{"ConsoleLogin":"Failure"}}')
+    other = '{"eventSource":"s3.amazonaws.com","eventName":"GetObject"}'
+    log = tmp_path / "trail.json"
+    log.write_text('{"Records":[' + ",".join([other] + [login] * 10_020) + "]}\n")
+    agent = make_agent([file_input(log, parser="aws_cloudtrail", max_record_bytes="4MiB")],
+                       [file_sink(tmp_path / "out.ndjson")])
+    agent.start()
+    agent.wait_read(1)
+    agent.wait_delivered("out")
+    page = agent.metrics()
+    expect_conservation(page)
+    assert page.sum("elements_read_total") == 10_021
+    assert page.sum("elements_parsed_total") == 10_000
+    assert page.sum("elements_ignored_total", reason="other_service") == 1
+    assert page.sum("elements_dropped_total", reason="events_of_record") == 20
+    agent.stop()
+    lost = [event for event in read_events(tmp_path / "out.ndjson")
+            if event["action"] == "AgentEventsLost"]
+    assert [event["agent"]["count"] for event in lost] == [20]
+    assert "behind the first 10000 events" in lost[0]["agent"]["reason"]
+
+
 def test_a_bad_key_file_stops_the_start_with_a_sentence(tmp_path, make_agent):
     log = tmp_path / "idp.log"
     log.write_bytes(login_error("a@example.org") + b"\n")

@@ -108,10 +108,9 @@ def test_every_login_in_a_container_log_comes_once(make_agent, tmp_path, wrap):
     agent.wait_for(
         lambda: len({user(event) for event in logins(out)}) == 2 * LOGINS, 60, "every login")
     agent.check_sums()
-    page = agent.metrics()
-    assert page.sum("events_sealed_total", parser="keycloak") > 0
-    assert page.sum("events_sealed_total", parser="canaille") > 0
     agent.stop()
+    # The last agent may have had nothing left to read, so its metrics say nothing.
+    assert {event["provider"]["product"] for event in logins(out)} == {"keycloak", "canaille"}
     source = file_key(log, lines[0])
     ids = {}
     for event in logins(out):
