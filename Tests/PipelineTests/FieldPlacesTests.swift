@@ -63,13 +63,16 @@ struct FieldPlacesTests {
         #expect(batch.places.eventCount == batch.events.count)
         var bare = batch
         bare.places = FieldPlaces()
-        var rendering = DocumentRendering.ecs()
+        var ecs = DocumentRendering.ecs()
+        var ocsf = DocumentRendering.ocsf()
         for index in batch.events.indices {
             var fast = ByteWriter()
             var slow = ByteWriter()
             #expect(!batch.places.range(of: index).isEmpty)
-            #expect(rendering.append(batch, event: index, to: &fast))
-            #expect(rendering.append(bare, event: index, to: &slow))
+            #expect(ecs.append(batch, event: index, to: &fast))
+            #expect(ecs.append(bare, event: index, to: &slow))
+            #expect(ocsf.append(batch, event: index, to: &fast))
+            #expect(ocsf.append(bare, event: index, to: &slow))
             #expect(fast.makeString() == slow.makeString())
         }
     }

@@ -46,18 +46,18 @@ public final class DocumentComparer {
     private var output = ByteWriter(capacity: 4096)
     private let hasher = SHA256Hasher()
 
-    private init(_ model: DocumentModel) {
+    private init(_ model: DocumentModel, _ rendering: consuming DocumentRendering) {
         self.model = model
-        rendering = DocumentRendering(model)
+        self.rendering = rendering
     }
 
     /// Makes a comparer of ECS documents, whose signed bytes are the text of `event.original`.
     public static func ecs() -> DocumentComparer {
-        DocumentComparer(.ecs(dataStream: SinkLimit.defaultIndex))
+        DocumentComparer(.ecs(), .ecs())
     }
 
     /// Makes a comparer of OCSF events, whose signed bytes are the text of `unmapped.signed_event`.
-    public static func ocsf() -> DocumentComparer { DocumentComparer(.ocsf) }
+    public static func ocsf() -> DocumentComparer { DocumentComparer(.ocsf, .ocsf()) }
 
     /// Compares a document with what the mapping makes of the signed bytes that it carries.
     ///

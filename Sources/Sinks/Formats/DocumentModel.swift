@@ -44,7 +44,7 @@ extension DocumentModel {
     ///
     /// - Parameter dataStream: `type-dataset-namespace`. A name that is not of this form is an
     ///   index of its own, and documents name no data stream.
-    static func ecs(dataStream: String) -> DocumentModel {
+    static func ecs(dataStream: String = SinkLimit.defaultIndex) -> DocumentModel {
         let stream = DocumentModel.members(ofDataStream: dataStream)
         return DocumentModel(
             version: "1", versionPath: "oauth.mapping", integrityPath: "integrity",
@@ -89,10 +89,13 @@ extension DocumentModel {
             "category_uid", "class_uid", "activity_id", "type_uid", "severity_id", "severity",
             "time", "time_dt", .constant("timezone_offset", "0"), "status_id", "status",
             "status_code", "status_detail", "activity_name",
-            .constant("metadata.version", "\"1.8.0\""), "metadata.uid", "metadata.product",
+            .constant("metadata.version", "\"1.8.0\""), "metadata.uid",
+            "metadata.product.name",
             "src_endpoint", "actor", "http_request", "http_response", "api", "user",
-            "dst_endpoint", "service", "session", "entity", "group", "privileges", "resources[]",
-            "resources",
+            "auth_protocol_id", "auth_protocol", "dst_endpoint", "service", "session",
+            "auth_factors", "is_mfa", "is_remote", "account_switch_type_id",
+            "account_switch_type", "entity", "group", "privileges", "resources[]", "resources",
+            // It ends in the integrity, which must be the last of all.
             "unmapped",
         ],
         tail: DocumentModel.ocsfConstants + [

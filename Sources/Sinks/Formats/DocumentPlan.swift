@@ -42,8 +42,8 @@ final class DocumentPlan: Sendable {
         case byAction(Int)
         case byOutcome(Int)
         case bySeverity(Int)
-        /// The text that goes with the word of a field: the value, and which of `translations`.
-        case translate(Int, Int)
+        /// The text that goes with the word of a field: which of `translations`.
+        case translate(Int)
         /// The value of this number, as the form says.
         case milliseconds(Int)
         case first(Int)
@@ -62,6 +62,7 @@ final class DocumentPlan: Sendable {
 
     /// Texts for some words, and for all others; those are copied where there is none.
     struct Translation: Sendable {
+        var value: Int
         var words: [(word: QuotedWord, text: Range<Int>)]
         var otherwise: Range<Int>?
     }
@@ -103,11 +104,14 @@ final class DocumentPlan: Sendable {
     /// The most rows that a plan can have.
     static let rowLimit = 128
 
-    /// Makes the plan for one class of a model; nil where it has none.
+    /// Makes the plan for one class of a model; nil for a model without classes.
     init(_ model: DocumentModel, _ ocsfClass: OCSFClass?) {
         let outline = DocumentOutline(model, ocsfClass)
         if outline.entries.count > DocumentPlan.rowLimit {
             bug("the mapping has more rows than a set can hold")
+        }
+        guard case .integrity? = outline.entries.last?.member.form else {
+            bug("the integrity is not the last member of a document")
         }
         var writer = PlanWriter()
         for (index, entry) in outline.entries.enumerated() { writer.add(entry, index) }
@@ -177,8 +181,8 @@ private struct PlanWriter {
         case .translated(let words, let otherwise):
             let texts = words.map { (QuotedWord($0), add(String(describing: $1))) }
             let rest = otherwise.map { add(String(describing: $0)) }
-            step = .translate(values[0], translations.count)
-            translations.append(.init(words: texts, otherwise: rest))
+            step = .translate(translations.count)
+            translations.append(.init(value: values[0], words: texts, otherwise: rest))
         case .milliseconds: step = .milliseconds(values[0])
         case .first: step = .first(values[0])
         case .pairs: step = .pairs(values[0])

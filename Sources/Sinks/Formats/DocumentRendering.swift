@@ -18,31 +18,33 @@ public struct DocumentRendering: ~Copyable {
     // The rows that the event in hand has, made by `select`.
     private var rows = RowSet()
 
-    init(_ model: DocumentModel) {
-        let byClass = model.classes.map { ($0, DocumentPlan(model, $0)) }
-        if byClass.isEmpty {
-            plan = DocumentPlan(model, nil)
-            plans = []
-            return
-        }
-        plan = nil
-        plans = ActionEntry.table.map { entry in
-            guard let found = byClass.first(where: { $0.0 == entry.ocsfClass }) else {
-                bug("the model lacks the class of \(entry.name)")
-            }
-            return found.1
-        }
+    private init(_ plan: DocumentPlan?, byAction plans: [DocumentPlan]) {
+        self.plan = plan
+        self.plans = plans
     }
 
     /// Makes a rendering of ECS documents for one data stream, `type-dataset-namespace`.
     public static func ecs(
         dataStream: String = SinkLimit.defaultIndex
     ) -> DocumentRendering {
-        DocumentRendering(.ecs(dataStream: dataStream))
+        DocumentRendering(DocumentPlan(.ecs(dataStream: dataStream), nil), byAction: [])
     }
 
     /// Makes a rendering of OCSF events.
-    public static func ocsf() -> DocumentRendering { DocumentRendering(.ocsf) }
+    public static func ocsf() -> DocumentRendering {
+        DocumentRendering(nil, byAction: ocsfPlans)
+    }
+
+    // The same for every sink, and worth making once.
+    private static let ocsfPlans: [DocumentPlan] = {
+        let byClass = OCSFClass.allCases.map { ($0, DocumentPlan(.ocsf, $0)) }
+        return ActionEntry.table.map { entry in
+            guard let found = byClass.first(where: { $0.0 == entry.ocsfClass }) else {
+                bug("there is no plan for the class of \(entry.name)")
+            }
+            return found.1
+        }
+    }()
 
     /// Appends the document of a sealed event, without a line feed.
     ///
@@ -120,8 +122,8 @@ public struct DocumentRendering: ~Copyable {
             groups &= groups &- 1
         }
         for condition in plan.conditions {
-            rows.subtract(
-                facts.facts.contains(condition.fact) ? condition.thereupon : condition.otherwise)
+            let isSo = facts.facts.contains(condition.fact)
+            rows.subtract(isSo ? condition.thereupon : condition.otherwise)
         }
         for absence in plan.absences where fields.range(of: absence.field) != nil {
             rows.subtract(absence.thereupon)
@@ -169,9 +171,8 @@ public struct DocumentRendering: ~Copyable {
                     output.append(hex: leaf)
                     output.append(UInt8(ascii: "\""))
                 case .sequence: output.append(decimal: sequence)
-                case .translate(let value, let index):
-                    let range = fields.range(at: value)
-                    translate(plan.translations[index], text, range, bytes, to: &output)
+                case .translate(let index):
+                    translate(plan.translations[index], text, bytes, to: &output)
                 case .gathered(let index):
                     values.gather(plan.sources[index], fields, bytes, to: &output)
                 case .pseudonym(let index):
@@ -201,9 +202,10 @@ public struct DocumentRendering: ~Copyable {
     }
 
     private func translate(
-        _ translation: DocumentPlan.Translation, _ text: Span<UInt8>, _ range: Range<Int>,
-        _ bytes: Span<UInt8>, to output: inout ByteWriter
+        _ translation: DocumentPlan.Translation, _ text: Span<UInt8>, _ bytes: Span<UInt8>,
+        to output: inout ByteWriter
     ) {
+        let range = fields.range(at: translation.value)
         for (word, replacement) in translation.words where word.isAll(of: range, bytes) {
             return output.append(part: replacement, of: text)
         }

@@ -52,26 +52,32 @@ struct DocumentValues {
 
     /// The moment that a quoted text of the canonical form says; nil for anything else.
     static func moment(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Timestamp? {
-        let pattern: StaticString = "\"0000-00-00T00:00:00.000000Z\""
-        guard range.count == pattern.utf8CodeUnitCount else { return nil }
-        var parts = [0, 0, 0, 0, 0, 0, 0]
-        var part = 0
-        for (index, wanted) in String(describing: pattern).utf8.enumerated() {
-            let byte = bytes[range.lowerBound + index]
-            if wanted == UInt8(ascii: "0") {
-                guard byte >= 0x30, byte <= 0x39 else { return nil }
-                parts[part] = parts[part] * 10 + Int(byte - 0x30)
-            } else {
-                guard byte == wanted else { return nil }
-                if index > 0, part < 6 { part += 1 }
-            }
-        }
-        guard (1...12).contains(parts[1]), (1...31).contains(parts[2]), parts[3] < 24,
-            parts[4] < 60, parts[5] < 60
+        guard range.count == Timestamp.textByteCount + 2 else { return nil }
+        let text = bytes.extracting(range)
+        guard text[5] == UInt8(ascii: "-"), text[8] == UInt8(ascii: "-"),
+            text[11] == UInt8(ascii: "T"), text[14] == UInt8(ascii: ":"),
+            text[17] == UInt8(ascii: ":"), text[20] == UInt8(ascii: "."),
+            text[27] == UInt8(ascii: "Z"), let year = number(text, 1..<5),
+            let month = number(text, 6..<8), (1...12).contains(month),
+            let day = number(text, 9..<11), (1...31).contains(day),
+            let hour = number(text, 12..<14), hour < 24, let minute = number(text, 15..<17),
+            minute < 60, let second = number(text, 18..<20), second < 60,
+            let microsecond = number(text, 21..<27)
         else { return nil }
         return Timestamp(
-            year: parts[0], month: parts[1], day: parts[2], hour: parts[3], minute: parts[4],
-            second: parts[5], microsecond: parts[6])
+            year: year, month: month, day: day, hour: hour, minute: minute, second: second,
+            microsecond: microsecond)
+    }
+
+    @inline(__always)
+    private static func number(_ text: Span<UInt8>, _ range: Range<Int>) -> Int? {
+        var value = 0
+        for index in range {
+            let digit = text[index] &- 0x30
+            guard digit < 10 else { return nil }
+            value = value &* 10 &+ Int(digit)
+        }
+        return value
     }
 
     /// Writes a moment as milliseconds since 1970, cut to the one before.
@@ -150,27 +156,49 @@ struct DocumentValues {
 
     // MARK: Factors
 
-    /// The `auth_factor` object of a quoted method of RFC 8176; nil for what is no factor.
-    static func factor(_ bytes: Span<UInt8>, _ method: Range<Int>) -> String? {
+    /// A factor, known to OCSF or not.
+    struct Kind {
+        let known: OCSFWords.Factor?
+    }
+
+    /// What a quoted method of RFC 8176 is to OCSF; nil for what is no factor.
+    static func factor(_ bytes: Span<UInt8>, _ method: Range<Int>) -> Kind? {
         if OCSFWords.noFactors.contains(where: { $0.isAll(of: method, bytes) }) { return nil }
-        let known = OCSFWords.factors.first { $0.method.isAll(of: method, bytes) }
-        if let known {
-            return "{\"factor_type_id\":\(known.number),\"factor_type\":\"\(known.caption)\"}"
-        }
-        let name = String(decoding: Array(copying: bytes.extracting(method)), as: UTF8.self)
-        return "{\"factor_type_id\":99,\"factor_type\":\(name)}"
+        return Kind(known: OCSFWords.factors.first { $0.method.isAll(of: method, bytes) })
     }
 
     /// Writes the factors among some methods, each one once.
     static func factors(_ bytes: Span<UInt8>, _ range: Range<Int>, to output: inout ByteWriter) {
-        var written: [String] = []
+        var written: UInt64 = 0
+        var isFirst = true
         forEachText(bytes, range) { method in
-            guard let factor = factor(bytes, method), !written.contains(factor) else { return }
-            output.append(written.isEmpty ? "[" : ",")
-            output.append(factor)
-            written.append(factor)
+            guard let kind = factor(bytes, method) else { return }
+            let known = kind.known
+            if let known {
+                if written >> known.number & 1 == 1 { return }
+                written |= 1 << known.number
+            }
+            output.append(isFirst ? "[{\"factor_type_id\":" : ",{\"factor_type_id\":")
+            isFirst = false
+            output.append(decimal: known?.number ?? 99)
+            output.append(",\"factor_type\":")
+            if let known {
+                output.append(jsonWord: known.caption)
+            } else {
+                output.append(bytes.extracting(method))
+            }
+            output.append(UInt8(ascii: "}"))
         }
         output.append(UInt8(ascii: "]"))
+    }
+}
+
+extension ByteWriter {
+    @inline(__always)
+    fileprivate mutating func append(jsonWord word: StaticString) {
+        append(UInt8(ascii: "\""))
+        append(word)
+        append(UInt8(ascii: "\""))
     }
 }
 

@@ -171,7 +171,7 @@ struct EventFactFinder {
                 || isRole && words.holders.contains(where: { $0.isAll(of: type, bytes) })
         {
             facts.insert(.userIsTarget)
-        } else if isRole {
+        } else if isRole || action.entry.ocsfClass != .authentication && isOperator(fields, bytes) {
             facts.insert(.userIsUnknown)
         } else if facts.contains(.actorIsNamed) {
             facts.insert(.userIsActor)
@@ -179,6 +179,12 @@ struct EventFactFinder {
             let isClient = isNamed(fields, .clientID, .clientName)
             facts.insert(isClient ? .userIsClient : .userIsUnknown)
         }
+    }
+
+    /// Whether the actor works on the accounts of others, so that the event is not about them.
+    private func isOperator(_ fields: borrowing BodyFields, _ bytes: Span<UInt8>) -> Bool {
+        guard let type = fields.range(of: .actorType) else { return false }
+        return words.system.isAll(of: type, bytes) || words.admin.isAll(of: type, bytes)
     }
 
     private mutating func findPrivileges(_ fields: borrowing BodyFields, _ bytes: Span<UInt8>) {
@@ -237,20 +243,23 @@ struct EventFactFinder {
     }
 
     private mutating func findFactors(_ fields: borrowing BodyFields, _ bytes: Span<UInt8>) {
-        var kinds: Set<String> = []
+        var kinds: UInt64 = 0
+        var otherCount = 0
         var isSeveral =
             action == .mfaChallenged || action == .mfaSucceeded || action == .mfaFailed
         if let methods = fields.range(of: .authMethods) {
             DocumentValues.forEachText(bytes, methods) { method in
                 isSeveral = isSeveral || OCSFWords.severalFactors.isAll(of: method, bytes)
-                if let factor = DocumentValues.factor(bytes, method) { kinds.insert(factor) }
+                guard let kind = DocumentValues.factor(bytes, method) else { return }
+                if let known = kind.known { kinds |= 1 << known.number } else { otherCount += 1 }
             }
         }
-        facts.insert(.hasFactors, if: !kinds.isEmpty)
-        if isSeveral || kinds.count > 1 {
+        let count = kinds.nonzeroBitCount + otherCount
+        facts.insert(.hasFactors, if: count > 0)
+        if isSeveral || count > 1 {
             facts.insert(.isMultiFactor)
         } else {
-            facts.insert(.isSingleFactor, if: kinds.count == 1)
+            facts.insert(.isSingleFactor, if: count == 1)
         }
     }
 
@@ -279,6 +288,7 @@ private struct EventWords: Sendable {
     let moments: [Field] = [.time, .observed, .tokenExpires]
     let scopes: [Field] = [.scopeRequested, .scopeGranted]
     let system = QuotedWord("system")
+    let admin = QuotedWord("admin")
     let user = QuotedWord("user")
     let group = QuotedWord("group")
     let agent = QuotedWord("agent")

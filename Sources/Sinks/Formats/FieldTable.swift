@@ -92,10 +92,7 @@ extension FieldMapping {
         .init(
             .providerHost, "the host that logged it",
             ecs: [.at("observer.hostname")],
-            ocsf: [
-                .at("dst_endpoint.hostname", in: [.authentication, .apiActivity]),
-                .at("unmapped.provider.host", in: changes),
-            ],
+            ocsf: [.at("dst_endpoint.hostname", in: [.authentication, .apiActivity])],
             cim: ["dest", "dvc"], otlp: "oauth.provider.host", cef: "dvchost"),
         .init(
             .providerTenant, "the realm, tenant or organisation",
@@ -257,10 +254,6 @@ extension FieldMapping {
     ]
     /// The class that is about anything else.
     static let entities: Set<OCSFClass> = [.entityManagement]
-    /// The classes without an endpoint that was spoken to.
-    static let changes: Set<OCSFClass> = [
-        .accountChange, .entityManagement, .userAccess, .groupManagement,
-    ]
     /// The targets that ECS has a place for, and the agent, which is `integrity.stream`.
     private static let placedTargets: EventFacts = [.targetIsUser, .targetIsGroup, .targetIsAgent]
 

@@ -51,10 +51,10 @@ enum OCSFWords {
     /// One `auth_factor`, by the method of RFC 8176.
     struct Factor: Sendable {
         let method: QuotedWord
-        let number: StaticString
+        let number: UInt64
         let caption: StaticString
 
-        init(_ method: StaticString, _ number: StaticString, _ caption: StaticString) {
+        init(_ method: StaticString, _ number: UInt64, _ caption: StaticString) {
             self.method = QuotedWord(method)
             self.number = number
             self.caption = caption
@@ -63,12 +63,12 @@ enum OCSFWords {
 
     /// The methods that OCSF has a number for. Any other is 99 with its own name.
     static let factors = [
-        Factor("pwd", "11", "Password"), Factor("otp", "7", "OTP"), Factor("sms", "1", "SMS"),
-        Factor("tel", "3", "Phone Call"), Factor("hwk", "6", "Hardware Token"),
-        Factor("sc", "6", "Hardware Token"), Factor("swk", "10", "WebAuthn"),
-        Factor("fpt", "4", "Biometric"), Factor("face", "4", "Biometric"),
-        Factor("iris", "4", "Biometric"), Factor("retina", "4", "Biometric"),
-        Factor("vbm", "4", "Biometric"), Factor("kba", "2", "Security Question"),
+        Factor("pwd", 11, "Password"), Factor("otp", 7, "OTP"), Factor("sms", 1, "SMS"),
+        Factor("tel", 3, "Phone Call"), Factor("hwk", 6, "Hardware Token"),
+        Factor("sc", 6, "Hardware Token"), Factor("swk", 10, "WebAuthn"),
+        Factor("fpt", 4, "Biometric"), Factor("face", 4, "Biometric"),
+        Factor("iris", 4, "Biometric"), Factor("retina", 4, "Biometric"),
+        Factor("vbm", 4, "Biometric"), Factor("kba", 2, "Security Question"),
     ]
 
     /// What RFC 8176 lists among the methods although it is no factor: how many there were, over

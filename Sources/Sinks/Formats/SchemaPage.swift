@@ -13,7 +13,9 @@ public struct SchemaPage {
     ///
     /// A field has `field`, `type`, `words` where the list is closed, `description`, `ecs` and
     /// `ocsf` with the paths and the conditions of each, `cim`, `otlp` and `cef`. An action has
-    /// what the models make of it. Members without content are left out.
+    /// what the models make of it. Members without content are left out. `documents` lists every
+    /// path of a sealed document of each model, constants too, with the type of its value; a part
+    /// `name[]` of a path is an array of objects.
     public var json: String {
         var output = ByteWriter(capacity: 64 << 10)
         output.append("{\"schema\":\"1.0\",\"ecs\":\"9.4.0\",\"ocsf\":\"1.8.0\",\"fields\":[\n")
@@ -26,7 +28,16 @@ public struct SchemaPage {
             if index > 0 { output.append(",\n") }
             append(entry, to: &output)
         }
-        output.append("\n]}\n")
+        output.append("\n],\"documents\":{")
+        for (index, (name, model)) in [("ecs", DocumentModel.ecs()), ("ocsf", .ocsf)].enumerated() {
+            output.append("\(index == 0 ? "" : ",\n")\"\(name)\":[")
+            for (index, (path, type)) in DocumentOutline.paths(of: model).enumerated() {
+                output.append("\(index == 0 ? "" : ",")\n{\"path\":\"\(path)\",")
+                output.append("\"type\":\"\(type.rawValue)\"}")
+            }
+            output.append("]")
+        }
+        output.append("}}\n")
         return output.makeString()
     }
 
@@ -34,7 +45,7 @@ public struct SchemaPage {
         output.append("{\"field\":")
         output.append(jsonString: row.field.path)
         output.append(",\"type\":")
-        output.append(jsonString: SchemaPage.type(row.field))
+        output.append(jsonString: DocumentType(row.field).rawValue)
         let words = SchemaPage.words(row.field)
         if !words.isEmpty { append("words", words, to: &output) }
         output.append(",\"description\":")
@@ -128,7 +139,7 @@ public struct SchemaPage {
         var lines = ["### \(row.field.path)", ""]
         lines.append(
             row.meaning.prefix(1).uppercased() + row.meaning.dropFirst()
-                + ". Type: \(SchemaPage.type(row.field)).")
+                + ". Type: \(DocumentType(row.field).rawValue).")
         let words = SchemaPage.words(row.field)
         if !words.isEmpty, row.field != .action {
             lines.append("One of \(words.map { "`\($0)`" }.joined(separator: ", ")).")
@@ -165,18 +176,6 @@ public struct SchemaPage {
     }
 
     // MARK: Words
-
-    private static func type(_ field: Field) -> String {
-        switch field.entry.kind {
-        case .text: "text"
-        case .word: "word"
-        case .integer: "integer"
-        case .boolean: "boolean"
-        case .time: "time"
-        case .set: "set"
-        case .map: "map"
-        }
-    }
 
     /// The closed list of a field, or nothing.
     private static func words(_ field: Field) -> [String] {
