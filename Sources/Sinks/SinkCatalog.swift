@@ -47,10 +47,12 @@ public struct SinkEntry: Sendable {
 public enum SinkCatalog {
     /// One line each.
     public static let entries: [SinkEntry] = [
+        CloudWatchLogsSink.entry,
         ElasticsearchSink.entry,
         FileSink.entry,
         KafkaSink.entry,
         OTLPSink.entry,
+        S3Sink.entry,
         SplunkHECSink.entry,
         StandardOutputSink.entry,
     ]

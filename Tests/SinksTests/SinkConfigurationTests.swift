@@ -68,7 +68,7 @@ import Testing
         ("{id: a b, type: stdout}", "id: must be 1 to 64 of a-z, 0-9 and _"),
         ("{id: A, type: stdout}", "id: must be"),
         ("{type: stdout}", "id: must be set"),
-        ("{id: a, type: siem}", "there are elasticsearch"),
+        ("{id: a, type: siem}", "there is no sink of type"),
         ("{id: a, type: file}", "path: must be set"),
         ("{id: a, type: file, path: out.ndjson}", "path: must begin with /"),
         ("{id: a, type: stdout, path: /out}", "path: does not go with type stdout"),

@@ -71,9 +71,10 @@ public struct HTTPOptions: Sendable {
     /// - Parameters:
     ///   - usual: the endpoint when none is written; without it one has to be.
     ///   - authenticates: false leaves `auth` alone, for a sink with a way of its own.
+    ///   - compresses: false leaves `compression` alone.
     init(
         reading reader: inout ConfigurationReader, usual: Endpoint? = nil,
-        authenticates: Bool = true
+        authenticates: Bool = true, compresses: Bool = true
     ) {
         endpoints = HTTPOptions.readEndpoints(&reader, usual)
         authentication = authenticates ? HTTPOptions.readAuthentication(&reader) : nil
@@ -84,7 +85,7 @@ public struct HTTPOptions: Sendable {
         proxy = ProxyOptions(reading: &reader)
         timeout = reader.duration(
             "timeout", in: HTTPLimit.timeout, default: HTTPLimit.exchangeTime)
-        compression = reader.choice("compression", default: .gzip)
+        compression = compresses ? reader.choice("compression", default: .gzip) : .none
     }
 
     /// The most bytes of memory that requests and their answers take.

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+
+/// Delivers to Amazon S3 and what speaks its language: each batch is one object of NDJSON.
+///
+/// The key of an object is made of its events alone, so a batch that is sent again overwrites
+/// itself. After a crash batches may be cut in other places: then objects overlap, and the ids of
+/// their events tell.
+// Safe because one thread makes all calls but wake, which the client allows from any thread.
+final class S3Sink: Sink, @unchecked Sendable {
+    static let entry = SinkEntry(
+        type: "s3", formats: [.canonical, .ecs],
+        batch: SinkConfiguration.Batch(
+            byteLimit: 8 << 20, countLimit: 100_000, waitLimit: .seconds(60)),
+        promise: "An event counts as delivered when the object it is in is stored; after a crash "
+            + "objects may overlap, with the same ids.",
+        options: S3Options.self,
+        make: { (configuration, options) throws(SinkError) in
+            try S3Sink(configuration, options)
+        })
+
+    private let client: AWSClient
+    private let options: S3Options
+    private let hasher = SHA256Hasher()
+    private let gzip: GzipEncoder?
+    private let zstd: ZstdEncoder?
+    private var rendering: EventRendering
+    private var lines = ByteWriter(capacity: 1 << 20)
+    private var compressed: [UInt8] = []
+    private var sent: [UInt64: Sent] = [:]
+    private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
+
+    /// What has to be known of a request until its answer comes.
+    private struct Sent {
+        var count: Int
+        /// The events that never got into it.
+        var rejections: [Rejection]
+        /// The index of the first one that did.
+        var first: Int
+    }
+
+    init(
+        _ configuration: SinkConfiguration, _ options: S3Options,
+        environment: (String) -> String? = { ProcessFacts.environment($0) }
+    ) throws(SinkError) {
+        self.options = options
+        client = try AWSClient(
+            configuration, options.aws, service: "s3", endpoint: options.endpoint,
+            answerHeaders: ["etag"], environment: environment)
+        rendering = EventRendering(configuration.format)
+        gzip = options.compression == .gzip ? GzipEncoder(level: 1) : nil
+        zstd = options.compression == .zstd ? ZstdEncoder(level: 3) : nil
+    }
+
+    func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
+        var request = Sent(count: 0, rejections: [], first: 0)
+        lines.removeAll()
+        batch.forEach { index, sealed, event in
+            if rendering.append(sealed, event: event, to: &lines) {
+                if request.count == 0 { request.first = index }
+                request.count += 1
+            } else {
+                request.rejections.append(.unrenderable(index))
+            }
+        }
+        guard request.count > 0 else {
+            settled.append((ticket, Self.result(request.rejections)))
+            return
+        }
+        sent[ticket] = request
+        let key = ObjectKey.make(
+            prefix: options.prefix, batch, suffix: options.compression.names.suffix, hasher)
+        guard gzip != nil || zstd != nil else {
+            lines.withBytes { put(key, $0, request.count, ticket) }
+            return
+        }
+        var bytes = compressed
+        compressed = []
+        bytes.removeAll(keepingCapacity: true)
+        lines.withBytes { gzip?.compress($0, into: &bytes) }
+        lines.withBytes { zstd?.compress($0, into: &bytes) }
+        put(key, bytes.span, request.count, ticket)
+        compressed = bytes
+    }
+
+    func outcomes(
+        waitingAtMost timeout: Duration
+    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+        for (ticket, outcome) in client.finished(
+            waitingAtMost: settled.isEmpty ? timeout : .zero)
+        {
+            guard let request = sent.removeValue(forKey: ticket) else { continue }
+            settled.append((ticket, result(request, outcome)))
+        }
+        defer { settled.removeAll(keepingCapacity: true) }
+        return settled
+    }
+
+    func wake() {
+        client.wake()
+    }
+
+    func probe() -> DeliveryError? {
+        let nothing: [UInt8] = []
+        // Not HeadBucket, which asks for the same right and cannot say what is wrong.
+        let question = SignatureV4.Request(
+            method: "GET", path: options.path(),
+            query: [("list-type", "2"), ("max-keys", "1"), ("prefix", options.prefix)],
+            headers: [], payload: hasher.digest(nothing))
+        switch client.exchange(question, nothing) {
+        case .success: return nil
+        case .failure(let error): return error
+        case .fault(let fault):
+            guard fault.meaning == .forbidden else {
+                return fault.refusal(eventCount: 0, readsEvents: false, at: client.now)
+            }
+            let locking = options.lock == nil ? "" : " and s3:PutObjectRetention"
+            return .alarm(
+                reason: "\(fault.sentence); looking takes s3:ListBucket on \(options.bucket), "
+                    + "delivering takes s3:PutObject\(locking) on its objects",
+                code: .authorization)
+        }
+    }
+
+    func close() {
+        client.close()
+        sent.removeAll()
+        settled.removeAll()
+    }
+
+    // MARK: Inside
+
+    private func put(_ key: String, _ body: Span<UInt8>, _ count: Int, _ ticket: UInt64) {
+        let digest = hasher.digest(body)
+        var headers = options.fixedHeaders
+        headers.append(("Content-Type", options.compression.names.mediaType))
+        // Both are wanted of an object that is to be locked.
+        headers.append(("X-Amz-Checksum-Sha256", Base64.encode(digest.bytes)))
+        headers.append(("X-Amz-Sdk-Checksum-Algorithm", "SHA256"))
+        if let lock = options.lock {
+            let until = client.now.advanced(by: lock.retain)
+            headers.append(("X-Amz-Object-Lock-Mode", lock.mode.rawValue.uppercased()))
+            headers.append(
+                ("X-Amz-Object-Lock-Retain-Until-Date", "\(until.text.prefix(19))Z"))
+        }
+        let request = SignatureV4.Request(
+            method: "PUT", path: options.path(key), headers: headers, payload: digest)
+        client.send(request, body, eventCount: count, ticket: ticket)
+    }
+
+    private func result(
+        _ request: Sent, _ outcome: AWSClient.Outcome
+    ) -> Result<Void, DeliveryError> {
+        switch outcome {
+        case .failure(let error):
+            return .failure(error)
+        case .success(let answer):
+            // Every store that has taken an object names its entity tag; a portal does not.
+            guard answer.status == 200, answer.headers["etag"] != nil else {
+                let reason = "this is no answer to PutObject: \(answer.sentence)"
+                return .failure(.retry(after: nil, reason: reason, code: .answer))
+            }
+            return Self.result(request.rejections)
+        case .fault(let fault):
+            let error = fault.refusal(
+                eventCount: request.count, readsEvents: false, at: client.now)
+            guard case .partial(_, let reject, _) = error else { return .failure(error) }
+            let refused = reject.map {
+                Rejection(index: request.first, reason: $0.reason, code: $0.code)
+            }
+            return Self.result(request.rejections + refused)
+        }
+    }
+
+    private static func result(_ rejections: [Rejection]) -> Result<Void, DeliveryError> {
+        guard !rejections.isEmpty else { return .success(()) }
+        return .failure(
+            .partial(retry: [], reject: rejections.sorted { $0.index < $1.index }, after: nil))
+    }
+}
+
+/// The names of objects.
+enum ObjectKey {
+    /// `PREFIX` `STREAM` `/` `FIRST` `-` `LAST` `-` `DIGEST` `SUFFIX`, a function of the events.
+    ///
+    /// The numbers have sixteen digits, so keys of a stream sort by number. The digest is of all
+    /// streams, numbers and leaves, so two batches with one key hold the same events.
+    static func make(
+        prefix: String, _ batch: DeliveryBatch, suffix: String, _ hasher: SHA256Hasher
+    ) -> String {
+        var first: UInt64 = 0
+        var last: UInt64 = 0
+        hasher.begin()
+        batch.forEach { index, sealed, event in
+            last = sealed.firstSequence + UInt64(event)
+            if index == 0 { first = last }
+            hasher.update(Array("\(sealed.stream)\n\(last)\n".utf8).span)
+            hasher.update(sealed.events[event].leaf)
+        }
+        let digest = hasher.finish().hex().prefix(16)
+        let stream = batch.parts.first?.batch.stream ?? ""
+        return "\(prefix)\(stream)/\(padded(first))-\(padded(last))-\(digest)\(suffix)"
+    }
+
+    private static func padded(_ number: UInt64) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, 16 - digits.utf8.count)) + digits
+    }
+}
