@@ -89,12 +89,12 @@ public final class FakeHTTPServer: Sendable {
 
     /// Closes all connections and listens no more.
     public func stop() {
-        let connections = state.withLock { state in
+        state.withLock { state in
             state.isStopped = true
-            return state.connections
+            // A descriptor that is closed meanwhile may be another server's already.
+            for connection in state.connections { shutdown(connection, Int32(SHUT_RDWR)) }
         }
         shutdown(listener, Int32(SHUT_RDWR))
-        for connection in connections { shutdown(connection, Int32(SHUT_RDWR)) }
     }
 
     // MARK: Connections
@@ -111,8 +111,10 @@ public final class FakeHTTPServer: Sendable {
             }
             let serving = try? Thread.start(name: "fake-http-peer") { [self] in
                 if isWanted { serve(connection) }
-                state.withLock { state in state.connections.removeAll { $0 == connection } }
-                close(connection)
+                state.withLock { state in
+                    state.connections.removeAll { $0 == connection }
+                    close(connection)
+                }
             }
             if serving == nil { close(connection) }
         }
