@@ -34,6 +34,7 @@ final class AWSClient {
     private let signature: SignatureV4
     private let endpoint: Endpoint
     private let host: String
+    private let timeout: Duration
     private let sources: [CredentialSource]
     private let answerHeaders: [String]
     private let clock: any TimeSource
@@ -58,7 +59,7 @@ final class AWSClient {
         clock: any TimeSource = SystemClock()
     ) throws(SinkError) {
         var http = options.http
-        if let endpoint { http.endpoint = endpoint }
+        if let endpoint { http.endpoints = [endpoint] }
         guard let place = http.endpoint else {
             throw SinkError(sink: configuration.id, "endpoint: must be set")
         }
@@ -71,6 +72,7 @@ final class AWSClient {
         client = try HTTPClient(
             sink: configuration.id, http, headers: [], inFlight: configuration.inFlight + 1)
         self.endpoint = place
+        timeout = http.timeout
         host = place.headerHost(as: http.tls.serverName)
         signature = SignatureV4(region: options.region, service: service)
         self.answerHeaders = AWSFault.headerNames + answerHeaders
@@ -123,6 +125,9 @@ final class AWSClient {
         return settled
     }
 
+    /// What is to be known of the connections.
+    var condition: SinkCondition { client.condition }
+
     /// Makes `finished` return soon; any thread may call it.
     func wake() {
         client.wake()
@@ -131,7 +136,8 @@ final class AWSClient {
     /// Sends one request and waits for its outcome, as a probe does.
     func exchange(_ request: SignatureV4.Request, _ body: [UInt8]) -> Outcome {
         send(request, body.span, eventCount: 0, ticket: .max)
-        let deadline = clock.monotonic().advanced(by: AWSClient.probeTime)
+        let patience = timeout + CredentialLookup.timeLimit * 3
+        let deadline = clock.monotonic().advanced(by: patience)
         while clock.monotonic() < deadline {
             for (ticket, outcome) in finished(waitingAtMost: .seconds(1)) where ticket == .max {
                 return outcome
@@ -141,7 +147,6 @@ final class AWSClient {
             .retry(after: nil, reason: "\(host): no answer in time", code: .timeout))
     }
 
-    private static let probeTime = HTTPLimit.exchangeTime + CredentialLookup.timeLimit * 3
 
     /// Breaks off what is under way and closes all connections.
     func close() {

@@ -2,10 +2,10 @@
 import Platform
 
 /// How a sink reaches a service of AWS, or of who speaks its language: `region`, `endpoint`,
-/// `auth`, `tls`.
+/// `auth`, `tls`, `proxy`, `timeout`.
 struct AWSOptions: Sendable {
     /// The keys that these are read from.
-    static let keys = ["region", "endpoint", "auth", "tls"]
+    static let keys = ["region", "endpoint", "auth", "tls", "proxy", "timeout"]
 
     /// The region that requests are signed for.
     let region: String
@@ -32,6 +32,9 @@ struct AWSOptions: Sendable {
         http = HTTPOptions(
             reading: &reader, usual: Endpoint(text: "https://\(host)"), authenticates: false,
             compresses: false)
+        if http.endpoints.count > 1 {
+            reader.problem("endpoint", "must be one URL: a request is signed for one host")
+        }
         authentication = AWSOptions.readAuthentication(&reader)
     }
 

@@ -9,7 +9,7 @@ import Platform
 // Safe because one thread makes all calls but wake, which the client allows from any thread.
 final class CloudWatchLogsSink: Sink, @unchecked Sendable {
     static let entry = SinkEntry(
-        type: "cloudwatch_logs", formats: [.canonical, .ecs],
+        type: "cloudwatch_logs", formats: [.canonical, .ecs, .ocsf],
         // Bodies; with their proofs and the overhead this stays within a request.
         batch: SinkConfiguration.Batch(
             byteLimit: 512 << 10, countLimit: 600, waitLimit: .seconds(1)),
@@ -143,6 +143,8 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
         }
     }
 
+    var condition: SinkCondition { client.condition }
+
     func close() {
         client.close()
         sent.removeAll()
@@ -162,11 +164,10 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
     }
 
     private func time(_ batch: borrowing SealedBatch, _ event: Int) -> Timestamp? {
-        guard fields.read(batch, event: event), let range = fields.range(of: .time),
-            range.count > 2
-        else { return nil }
-        return WrittenTime.internet(
-            batch.bodies.span.extracting(range.lowerBound + 1..<range.upperBound - 1))
+        guard fields.read(batch, event: event), let range = fields.range(of: .time) else {
+            return nil
+        }
+        return BodyText.time(batch.bodies.span, range)
     }
 
     /// The agent that sealed the events: a stream is `name/main/epoch`.

@@ -10,7 +10,7 @@ import Platform
 // Safe because one thread makes all calls but wake, which the client allows from any thread.
 final class S3Sink: Sink, @unchecked Sendable {
     static let entry = SinkEntry(
-        type: "s3", formats: [.canonical, .ecs],
+        type: "s3", formats: [.canonical, .ecs, .ocsf],
         batch: SinkConfiguration.Batch(
             byteLimit: 8 << 20, countLimit: 100_000, waitLimit: .seconds(60)),
         promise: "An event counts as delivered when the object it is in is stored; after a crash "
@@ -122,6 +122,8 @@ final class S3Sink: Sink, @unchecked Sendable {
                 code: .authorization)
         }
     }
+
+    var condition: SinkCondition { client.condition }
 
     func close() {
         client.close()

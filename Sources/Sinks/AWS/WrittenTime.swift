@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
 
-/// Moments as AWS, HTTP and canonical events write them.
+/// Moments as AWS and HTTP write them.
 enum WrittenTime {
     /// `2026-11-21T11:02:07Z`, with any number of digits behind a point; nil for anything else.
-    static func internet(_ text: String) -> Timestamp? {
-        internet(Array(text.utf8).span)
-    }
-
-    /// `2026-11-21T11:02:07Z`, with any number of digits behind a point; nil for anything else.
-    static func internet(_ text: Span<UInt8>) -> Timestamp? {
+    static func internet(_ written: String) -> Timestamp? {
+        let text = Array(written.utf8)
         let count = text.count
         guard count >= 20, count <= 40, text[count - 1] == UInt8(ascii: "Z"),
             text[4] == UInt8(ascii: "-"), text[7] == UInt8(ascii: "-"),
@@ -61,7 +57,7 @@ enum WrittenTime {
             microsecond: microsecond)
     }
 
-    private static func number(_ text: Span<UInt8>, _ range: Range<Int>) -> Int? {
+    private static func number(_ text: [UInt8], _ range: Range<Int>) -> Int? {
         var value = 0
         for at in range {
             guard (0x30...0x39).contains(text[at]) else { return nil }

@@ -345,6 +345,7 @@ import Testing
         ("auth: {access_key_id: A, secret_access_key: 's s'}", "auth"),
         ("auth: {api_key: k}", "auth"), ("compression: gzip", "compression"),
         ("bucket: b", "bucket"), ("create: perhaps", "create"),
+        ("endpoint: [http://192.0.2.1, http://192.0.2.2]", "endpoint"),
     ])
     func mistakesAreNamed(line: String, key: String) throws {
         let (_, problems) = Samples.configuration(
