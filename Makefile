@@ -74,10 +74,10 @@ clean: ## remove everything that was built
 
 ## For numbers and for doubt
 .PHONY: bench bench-parsers limits soak soak-memory sabotage asan tsan fuzz
-bench: build ## events per CPU-second, and line to durable at 1,000 a second; LINES=300000 SEED=1
+bench: build ## events per CPU-second, and line to durable at 1,000 a second; LINES=300000 SEED=1 SINK=…
 	@scripts/setup.sh python
 	@$(PYTHON) Tests/Bench/bench.py --agent $(RELEASE) \
-	    $(if $(LINES),--lines $(LINES)) $(if $(SEED),--seed $(SEED))
+	    $(if $(LINES),--lines $(LINES)) $(if $(SEED),--seed $(SEED)) $(if $(SINK),--sink $(SINK))
 	@$(PYTHON) Tests/Bench/latency.py --agent $(RELEASE)
 
 bench-parsers: build ## what a record costs in each parser, also without machine code for patterns

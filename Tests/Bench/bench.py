@@ -3,7 +3,7 @@
 """How many events per CPU-second does the whole agent make?
 
 The work: tail a Keycloak JSON log from its beginning, normalise, sign, commit with fsync, render
-Elasticsearch documents, gzip them, deliver them to a receiver on loopback. Counted is the user and
+Elasticsearch documents (or a collector's events), gzip them, deliver them to a receiver on loopback. Counted is the user and
 system time of the agent's process, with all its threads, from its start until every distinct id
 has arrived; not the receiver's. Fails unless exactly the right ids arrived and the sampled
 documents verify, with `sealtail verify` and with an independent verifier.
@@ -37,6 +37,10 @@ TIME_LIMIT = 600
 SPARSE_SAMPLE = 1000
 SAMPLE_CHECKED = 1000
 INPUT = "idp"
+SINKS = {
+    "elasticsearch": {"format": "ecs"},
+    "splunk_hec": {"format": "canonical", "auth": {"token": "bench"}},
+}
 
 
 def build_receiver(folder):
@@ -98,14 +102,14 @@ def peak_megabytes(pid):
     return 0.0
 
 
-def measure(program, log, lines, folder):
+def measure(program, log, lines, folder, sink):
     """One run; the figures as a dictionary, or an exit with a sentence."""
     sample = folder / "sample.ndjson"
     receiver = Receiver(program, sample, lines)
     agent = agents.Agent(
         folder, [agents.file_input(log, id=INPUT)],
-        [{"id": "siem", "type": "elasticsearch", "endpoint": receiver.url, "format": "ecs",
-          "compression": "gzip"}], agent={"log": {"level": "info"}})
+        [{"id": "siem", "type": sink, "endpoint": receiver.url, "compression": "gzip",
+          **SINKS[sink]}], agent={"log": {"level": "info"}})
     try:
         began = time.monotonic()
         agent.start(wait=False)
@@ -206,6 +210,7 @@ def main():
     options.add_argument("--lines", type=int, default=300_000)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--runs", type=int, default=3)
+    options.add_argument("--sink", choices=SINKS, default="elasticsearch")
     options.add_argument("--folder", type=Path, default=ROOT / ".build" / "bench")
     options.add_argument("--json", action="store_true", help="a line for scripts at the end")
     chosen = options.parse_args()
@@ -219,11 +224,11 @@ def main():
     for number in range(1, chosen.runs + 1):
         # On the disk of the tree, not in memory: the fsync must cost what it costs.
         with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
-            runs.append(measure(program, log, chosen.lines, Path(folder)))
+            runs.append(measure(program, log, chosen.lines, Path(folder), chosen.sink))
         report(number, runs[-1], chosen.lines)
     middle = statistics.median(run["rate"] for run in runs)
     peak = max(run["peak"] for run in runs)
-    print(f"median of {len(runs)}: {middle:,.0f} events per CPU-second, peak {peak:.0f} MB; "
+    print(f"{chosen.sink}, median of {len(runs)}: {middle:,.0f} events per CPU-second, peak {peak:.0f} MB; "
           f"every id arrived, samples verified twice")
     if chosen.json:
         print(json.dumps({"events_per_cpu_second": middle, "peak_mb": peak, "runs": runs}))

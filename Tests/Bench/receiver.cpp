@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// A receiver for `make bench`: takes Elasticsearch bulk requests as fast as loopback brings them,
-// answers every item as the real thing does, counts distinct ids and keeps a sample of documents.
+// A receiver for `make bench`: takes Elasticsearch bulk requests and requests to Splunk's HTTP Event
+// Collector as fast as loopback brings them, answers as the real things do (a collector's numbers
+// are confirmed as soon as they are asked for), counts distinct ids and keeps a sample of documents.
 //
 //   receiver SAMPLE_FILE SAMPLE_EVERY
 //
-// The sample is the first 4096 documents and then every SAMPLE_EVERY-th. Prints its port on standard output. GET /count answers {"documents":…,"distinct":…,…}. A thread
-// per connection; a repeated id answers 409; a body that is no bulk request answers 400.
+// The sample is the first 4096 documents and then every SAMPLE_EVERY-th; of a collector's events
+// it is the event itself. Prints its port on standard output. GET /count answers
+// {"documents":…,"distinct":…,…}. A thread per connection; a repeated id of a bulk request answers
+// 409; a body that is neither answers 400.
 #include <arpa/inet.h>
 #include <isa-l/igzip_lib.h>
 #include <netinet/tcp.h>
@@ -14,6 +17,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -32,6 +36,9 @@ constexpr size_t kBodyByteLimit = 256 << 20;
 constexpr uint64_t kHeadSampleCount = 4096;
 constexpr size_t kReadByteCount = 256 << 10;
 constexpr std::string_view kIdMark = "\"_id\":\"";
+constexpr std::string_view kEventMark = ",\"event\":\"";
+constexpr std::string_view kEventIdMark = ",\"id\":\"";
+constexpr std::string_view kCollector = "POST /services/collector/";
 
 struct Id {
     uint64_t high = 0, low = 0;
@@ -79,6 +86,7 @@ std::mutex g_lock;
 IdSet g_ids;
 uint64_t g_documents = 0, g_repeats = 0, g_requests = 0, g_malformed = 0, g_compressed = 0;
 uint64_t g_wire_bytes = 0, g_document_bytes = 0, g_connections = 0, g_sample_every = 1;
+std::atomic<uint64_t> g_next_number{0};
 FILE* g_sample = nullptr;
 
 bool parse_hex(std::string_view text, uint64_t& value) {
@@ -122,8 +130,69 @@ bool split(std::string_view body, std::vector<Pair>& pairs) {
     return true;
 }
 
-// Stores what is new and writes the answer of a real server, item by item.
-void take(std::vector<Pair>& pairs, std::string& answer) {
+// What stands between the quotes of a JSON string in which only quotes and backslashes are escaped.
+bool unescape(std::string_view text, std::string& plain) {
+    plain.clear();
+    for (size_t at = 0; at < text.size(); ++at) {
+        if (text[at] == '\\' && (++at == text.size() || (text[at] != '"' && text[at] != '\\')))
+            return false;
+        plain += text[at];
+    }
+    return true;
+}
+
+// The event's own id; other members of that name are no 32 digits.
+bool find_id(Pair& pair) {
+    const std::string_view text = pair.document;
+    for (size_t at = text.find(kEventIdMark); at != std::string_view::npos;
+         at = text.find(kEventIdMark, at + 1)) {
+        const size_t start = at + kEventIdMark.size();
+        if (text.size() < start + 33 || text[start + 32] != '"') continue;
+        pair.text = text.substr(start, 32);
+        if (parse_hex(pair.text.substr(0, 16), pair.id.high)
+            && parse_hex(pair.text.substr(16), pair.id.low))
+            return true;
+    }
+    return false;
+}
+
+// One object a line, the event last and as a string: {"time":…,"event":"{…}"}. The documents are
+// kept in `texts`, which the pairs look into.
+bool split_events(
+    std::string_view body, std::vector<std::string>& texts, std::vector<Pair>& pairs) {
+    if (body.empty() || body.back() != '\n') return false;
+    texts.resize(std::count(body.begin(), body.end(), '\n'));
+    for (std::string& text : texts) {
+        const size_t end = body.find('\n');
+        const std::string_view line = body.substr(0, end);
+        const size_t start = line.find(kEventMark);
+        if (start == std::string_view::npos || !line.ends_with("\"}")) return false;
+        const size_t first = start + kEventMark.size();
+        if (!unescape(line.substr(first, line.size() - 2 - first), text)) return false;
+        Pair pair;
+        pair.document = text;
+        if (!find_id(pair)) return false;
+        pairs.push_back(pair);
+        body.remove_prefix(end + 1);
+    }
+    return true;
+}
+
+// Answers {"acks":[1,2]} with true for each number.
+std::string confirm(std::string_view query) {
+    std::string answer = "{\"acks\":{";
+    for (size_t at = query.find('['); at < query.size() && query[at] != ']';) {
+        const size_t end = query.find_first_of(",]", at + 1);
+        if (end == std::string_view::npos) break;
+        if (answer.back() == 'e') answer += ',';
+        answer += '"' + std::string(query.substr(at + 1, end - at - 1)) + "\":true";
+        at = end;
+    }
+    return answer + "}}";
+}
+
+// Stores what is new; answers with the number of the first document.
+uint64_t store(std::vector<Pair>& pairs) {
     uint64_t number = 0;
     {
         std::lock_guard<std::mutex> guard(g_lock);
@@ -142,6 +211,12 @@ void take(std::vector<Pair>& pairs, std::string& answer) {
         }
         fflush(g_sample);
     }
+    return number;
+}
+
+// Stores what is new and writes the answer of a real server, item by item.
+void take(std::vector<Pair>& pairs, std::string& answer) {
+    uint64_t number = store(pairs);
     const bool errors =
         std::any_of(pairs.begin(), pairs.end(), [](const Pair& pair) { return !pair.isNew; });
     answer = errors ? "{\"took\":4,\"errors\":true,\"items\":["
@@ -170,6 +245,7 @@ public:
 
     void serve() {
         std::string head, body, plain, answer;
+        std::vector<std::string> texts;
         while (read_head(head)) {
             const bool is_post = head.rfind("POST ", 0) == 0;
             const size_t length = strtoull(field(head, "content-length").c_str(), nullptr, 10);
@@ -182,13 +258,19 @@ public:
                 if (!reply(200, answer)) return;
                 continue;
             }
+            const bool is_collector = head.rfind(kCollector, 0) == 0;
+            if (is_collector && head.compare(kCollector.size(), 3, "ack") == 0) {
+                if (!reply(200, confirm(body))) return;
+                continue;
+            }
             const bool is_compressed = field(head, "content-encoding") == "gzip";
             if (is_compressed && !inflate(body, plain)) {
                 if (!malformed()) return;
                 continue;
             }
             std::vector<Pair> pairs;
-            if (!split(is_compressed ? plain : body, pairs)) {
+            const std::string& text = is_compressed ? plain : body;
+            if (!(is_collector ? split_events(text, texts, pairs) : split(text, pairs))) {
                 if (!malformed()) return;
                 continue;
             }
@@ -200,7 +282,13 @@ public:
                 g_compressed += is_compressed;
                 g_wire_bytes += body.size();
             }
-            take(pairs, answer);
+            if (is_collector) {
+                store(pairs);
+                answer = "{\"text\":\"Success\",\"code\":0,\"ackId\":"
+                    + std::to_string(g_next_number++) + "}";
+            } else {
+                take(pairs, answer);
+            }
             if (!reply(200, answer)) return;
         }
     }

@@ -99,6 +99,13 @@ struct HECAcknowledgements {
         return settled
     }
 
+    /// Forgets everything, without outcomes.
+    mutating func removeAll() {
+        channels.removeAll()
+        channelOfTicket.removeAll()
+        settled.removeAll()
+    }
+
     // MARK: Requests
 
     /// Takes note that a request is about to be sent; answers with its channel.
@@ -187,7 +194,7 @@ struct HECAcknowledgements {
         review(at)
     }
 
-    /// Gives a channel up because a query about it was refused; answers with what it was to confirm.
+    /// Gives up a channel whose query was refused; answers with the batches that waited on it.
     mutating func abandon(_ channel: UInt64) -> [UInt64] {
         guard let at = index(channel) else { return [] }
         return channels.remove(at: at).waiting.values.map(\.ticket).sorted()

@@ -115,6 +115,7 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
 
     func close() {
         client.close()
+        acknowledgements.removeAll()
         sent.removeAll()
         held.removeAll()
         settled.removeAll()

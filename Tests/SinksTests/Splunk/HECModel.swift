@@ -3,7 +3,7 @@ import Platform
 
 @testable import Sinks
 
-/// A collector made up for tests, the network before it, and `HECAcknowledgements` at the other end.
+/// A collector made up for tests, the network before it, and `HECAcknowledgements` behind that.
 ///
 /// Every step is drawn from a seed: requests and answers overtake each other or get lost, requests
 /// are repeated behind the client's back, the collector is restarted and numbers anew.

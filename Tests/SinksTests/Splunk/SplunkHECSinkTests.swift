@@ -417,6 +417,22 @@ import Testing
         #expect(try probe(.close, acknowledged)?.code == .connection)
     }
 
+    @Test func defaultsAreTheCarefulOnes() throws {
+        let (read, problems) = Samples.configuration(
+            "{id: a, type: splunk_hec, endpoint: 'https://h:8088', auth: {token: t}}")
+        #expect(problems == [])
+        let configuration = try #require(read)
+        #expect(configuration.format == .canonical)
+        #expect(configuration.inFlight == 16)
+        let options = try #require(configuration.options as? SplunkHECOptions)
+        #expect(options.acknowledges)
+        #expect(options.acknowledgeTimeOut == .seconds(300))
+        #expect(options.http.compression == .gzip)
+        #expect(options.index == nil)
+        #expect(options.source == "sealtail")
+        #expect(options.sourceType == "sealtail:oauth")
+    }
+
     @Test(arguments: [
         ("", "auth: must hold the token"), ("auth: {bearer: a}", "auth.token: must be set"),
         ("auth: {token: 'a b'}", "auth.token: must be printable ASCII"),
