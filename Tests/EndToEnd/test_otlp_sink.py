@@ -29,7 +29,7 @@ RENAMED = {
     "error.code": "error.type", "source.ip": "client.address", "source.port": "client.port",
     "source.country": "geo.country.iso_code", "source.user_agent": "user_agent.original",
     "source.device_id": "device.id"}
-ELSEWHERE = ("time", "observed", "severity", "labels", "raw", "request.trace_id")
+ELSEWHERE = ("time", "observed", "severity", "labels", "raw", "schema", "request.trace_id")
 BODY_ONLY = ("agent.", "origin.", "privacy.", "integrity.")
 
 

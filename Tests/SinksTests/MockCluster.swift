@@ -63,7 +63,8 @@ final class MockCluster {
     /// Takes all brokers away, or brings them back.
     func setDown(_ isDown: Bool, brokerCount: Int32 = 2) {
         for broker in 1...brokerCount {
-            _ = isDown
+            _ =
+                isDown
                 ? rd_kafka_mock_broker_set_down(cluster, broker)
                 : rd_kafka_mock_broker_set_up(cluster, broker)
         }

@@ -49,6 +49,12 @@ enum KafkaFate: Equatable {
         }
     }
 
+    /// Sorts what a producer says of its brokers: of a failed handshake often only the words tell.
+    init(_ error: rd_kafka_resp_err_t, _ words: String) {
+        let isHandshake = error == RD_KAFKA_RESP_ERR__TRANSPORT && words.contains("SSL routines")
+        self = isHandshake ? .alarm(.tls) : KafkaFate(error)
+    }
+
     /// True when waiting does not help.
     var isAlarm: Bool {
         if case .alarm = self { true } else { false }

@@ -5,6 +5,10 @@ import Platform
 enum KafkaLimit {
     /// From handing a message over to its outcome, whatever happens.
     static let messageTime = Duration.seconds(30)
+    /// How long nothing may get through while something is known to be wrong.
+    static let troubleTime = Duration.seconds(5)
+    /// How often that is looked at.
+    static let lookTime = Duration.milliseconds(500)
     /// How long a topic may be unknown before that counts.
     static let topicTime = Duration.seconds(3)
     /// For the answer to `sealtail check`, one try after the other.
@@ -67,11 +71,11 @@ struct KafkaOptions: SinkOptions {
         let isSecure = reader.node("tls") != nil
         let options = TLSOptions(reading: &reader)
         tls = isSecure ? options : nil
-        if options.serverName != nil {
+        if options.serverName != nil || !options.pins.isEmpty {
             reader.problem(
                 "tls",
-                "server_name does not go with type kafka: each broker is verified under its own "
-                    + "name; leave it out")
+                "server_name and pin_sha256 do not go with type kafka: each broker is verified "
+                    + "under its own name, with its own key; leave them out")
         }
         authentication = KafkaOptions.readAuthentication(&reader, isSecure: isSecure)
         compression = reader.choice("compression", default: .zstd)

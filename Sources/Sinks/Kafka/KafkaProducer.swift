@@ -155,6 +155,7 @@ final class KafkaProducer {
         return error
     }
 
+    // Safe because the pointers are used for this call only, during which all bytes live.
     private func call(
         _ topic: String, _ key: sealtail_kafka_bytes, _ value: sealtail_kafka_bytes,
         _ names: [UnsafePointer<CChar>?], _ values: [sealtail_kafka_bytes], _ mark: UInt64

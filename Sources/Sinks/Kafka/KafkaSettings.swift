@@ -29,9 +29,6 @@ struct KafkaSettings {
             options.tls == nil
                 ? (isSASL ? "sasl_plaintext" : "plaintext") : (isSASL ? "sasl_ssl" : "ssl"))
         if let tls = options.tls {
-            if let path = tls.authorityFile { set("ssl.ca.location", path) }
-            if let path = tls.certificateFile { set("ssl.certificate.location", path) }
-            if let path = tls.keyFile { set("ssl.key.location", path) }
             set("enable.ssl.certificate.verification", "\(!tls.isUnverified)")
             set("ssl.endpoint.identification.algorithm", tls.isUnverified ? "none" : "https")
         }
@@ -42,9 +39,20 @@ struct KafkaSettings {
         }
     }
 
-    /// The settings of a producer; a careful one sends each message in a set of its own.
-    func list(isCareful: Bool) -> [(name: String, value: Secret)] {
-        isCareful ? common + [("batch.num.messages", Secret(Array("1".utf8)))] : common
+    /// The settings of a producer with these certificates; a careful one sends each message in a
+    /// set of its own.
+    func list(
+        isCareful: Bool, _ content: TLSMaterial.Content?
+    ) -> [(name: String, value: Secret)] {
+        var list = common
+        if isCareful { list.append(("batch.num.messages", Secret(Array("1".utf8)))) }
+        for (name, bytes) in [
+            ("ssl.ca.pem", content?.authorities), ("ssl.certificate.pem", content?.certificate),
+        ] {
+            if let bytes { list.append((name, Secret(bytes))) }
+        }
+        if let key = content?.key { list.append(("ssl.key.pem", key)) }
+        return list
     }
 }
 

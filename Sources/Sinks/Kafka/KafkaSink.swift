@@ -12,12 +12,13 @@ import Synchronization
 // Safe because one thread makes all calls but wake, which touches only the flag and the bell.
 final class KafkaSink: Sink, @unchecked Sendable {
     static let entry = SinkEntry(
-        type: "kafka", formats: [.canonical, .ecs],
+        type: "kafka", formats: [.canonical, .ecs, .ocsf],
         promise: "An event counts as delivered when all in-sync replicas have it (acks=all).",
         options: KafkaOptions.self, make: KafkaSink.init)
 
     private let options: KafkaOptions
     private let settings: KafkaSettings
+    private let clock = SystemClock()
     private let library: KafkaLibrary
     private let bell: Bell
     private let isWoken = Atomic<Bool>(false)
@@ -27,8 +28,13 @@ final class KafkaSink: Sink, @unchecked Sendable {
     private var careful: KafkaProducer?
     private var needsCare = false
     private var isBroken = false
+    // The certificates, and which state of theirs the producers were made with.
+    private var material: TLSMaterial?
+    private var materialVersion = 0
     // What is wrong at present, as far as the producers have said.
     private var trouble: KafkaFailure?
+    // When a message last got through, or the first that waits was handed over.
+    private var progressAt = MonotonicInstant(nanoseconds: 0)
     private var rendering: EventRendering
     private var fields = BodyFields()
     private var value = ByteWriter(capacity: 1 << 13)
@@ -37,16 +43,9 @@ final class KafkaSink: Sink, @unchecked Sendable {
     private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
 
     init(_ configuration: SinkConfiguration, _ options: KafkaOptions) throws(SinkError) {
-        for (key, path) in [
-            ("ca_file", options.tls?.authorityFile), ("cert_file", options.tls?.certificateFile),
-            ("key_file", options.tls?.keyFile),
-        ] {
-            guard let path else { continue }
-            do throws(SystemError) {
-                _ = try File(path)
-            } catch {
-                throw SinkError(sink: configuration.id, "tls.\(key): \(error)")
-            }
+        if let tls = options.tls {
+            material = try TLSMaterial(
+                tls, sink: configuration.id, at: clock.monotonic())
         }
         library = try KafkaLibrary(sink: configuration.id)
         do throws(SystemError) {
@@ -68,6 +67,7 @@ final class KafkaSink: Sink, @unchecked Sendable {
             settled.append((ticket, .failure(error)))
             return
         }
+        if openCount == 0 { progressAt = clock.monotonic() }
         let number = nextNumber
         nextNumber &+= 1
         var open = KafkaTicket(ticket: ticket, eventCount: batch.count, isCareful: isCareful)
@@ -104,14 +104,15 @@ final class KafkaSink: Sink, @unchecked Sendable {
     func outcomes(
         waitingAtMost timeout: Duration
     ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
-        let clock = SystemClock()
         let deadline = clock.monotonic().advanced(by: timeout)
         while true {
             drain()
+            material?.refresh(at: clock.monotonic())
+            giveUpInTrouble()
             let wasWoken = isWoken.exchange(false, ordering: .acquiring)
             let left = deadline.duration(since: clock.monotonic())
             if !settled.isEmpty || wasWoken || left <= .zero { break }
-            _ = bell.wait(timeout: left)
+            _ = bell.wait(timeout: min(left, KafkaLimit.lookTime))
         }
         defer { settled.removeAll(keepingCapacity: true) }
         return settled
@@ -148,9 +149,12 @@ final class KafkaSink: Sink, @unchecked Sendable {
         return failure(RD_KAFKA_RESP_ERR__TIMED_OUT).error
     }
 
+    var condition: SinkCondition {
+        SinkCondition(certificateExpiry: material?.content.expiry, problem: material?.problem)
+    }
+
     func close() {
-        usual = nil
-        careful = nil
+        dropProducers()
         sent.removeAll()
         settled.removeAll()
     }
@@ -160,23 +164,32 @@ final class KafkaSink: Sink, @unchecked Sendable {
     private func producer(isCareful: Bool) throws(DeliveryError) -> KafkaProducer {
         if isBroken {
             // Nothing more comes out of it; another one starts when all is settled.
-            guard usual?.openCount ?? 0 == 0, careful?.openCount ?? 0 == 0 else {
+            guard openCount == 0 else {
                 throw failure(RD_KAFKA_RESP_ERR__FATAL).error
             }
-            usual = nil
-            careful = nil
-            isBroken = false
+            dropProducers()
         }
+        // A renewed certificate counts for connections that are yet to be made.
+        if let material, material.version != materialVersion, openCount == 0 { dropProducers() }
         if let producer = isCareful ? careful : usual { return producer }
         do throws(KafkaProblem) {
             let producer = try KafkaProducer(
-                library, settings.list(isCareful: isCareful), bell: bell)
+                library, settings.list(isCareful: isCareful, material?.content), bell: bell)
+            materialVersion = material?.version ?? 0
             if isCareful { careful = producer } else { usual = producer }
             return producer
         } catch {
-            // A certificate that cannot be read, for one: somebody has to act.
+            // Certificates that librdkafka does not take, for one: somebody has to act.
             throw .alarm(reason: error.words, code: .tls)
         }
+    }
+
+    private var openCount: Int { (usual?.openCount ?? 0) + (careful?.openCount ?? 0) }
+
+    private func dropProducers() {
+        usual = nil
+        careful = nil
+        isBroken = false
     }
 
     // MARK: Messages
@@ -216,12 +229,10 @@ final class KafkaSink: Sink, @unchecked Sendable {
                 switch report {
                 case .outcome(let mark, let error): note(mark, error)
                 case .trouble(let error, let words, let isFatal):
-                    note(error, words, isFatal: isFatal)
+                    let isAlarm = note(error, words, isFatal: isFatal)
                     // What waits in the library would wait in vain: it comes back at once, with
                     // the reason, and not when its time is up.
-                    if isFatal || error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN
-                        || KafkaFate(error).isAlarm
-                    {
+                    if isAlarm || error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN {
                         producer.purge()
                     }
                 }
@@ -229,19 +240,33 @@ final class KafkaSink: Sink, @unchecked Sendable {
         }
     }
 
-    private func note(_ error: rd_kafka_resp_err_t, _ words: String, isFatal: Bool) {
+    /// Takes note of what is wrong; true when nothing will be sent until somebody acts.
+    private func note(_ error: rd_kafka_resp_err_t, _ words: String, isFatal: Bool) -> Bool {
         // That all brokers are down was said of each before, with the reason.
-        if error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, trouble != nil { return }
+        if error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, trouble != nil { return false }
         let reason = DeliveryText.oneLine(words, byteLimit: Rejection.textByteLimit)
-        let failure = KafkaFailure(fate: KafkaFate(error), reason: reason)
+        let failure = KafkaFailure(fate: KafkaFate(error, reason), reason: reason)
         trouble = failure
-        if isFatal || failure.fate.isAlarm { startOver(failure) }
+        guard isFatal || failure.fate.isAlarm else { return false }
+        startOver(failure)
+        return true
+    }
+
+    /// Takes back what has not been sent while brokers cannot be reached, so that the delivery loop
+    /// knows about it before the time of the messages is up.
+    private func giveUpInTrouble() {
+        let now = clock.monotonic()
+        guard trouble != nil, openCount > 0,
+            now.duration(since: progressAt) >= KafkaLimit.troubleTime
+        else { return }
+        progressAt = now
+        usual?.purge()
+        careful?.purge()
     }
 
     /// Asks for another producer as soon as this one has nothing under way.
     ///
-    /// The library keeps in mind for minutes that a topic was barred, and reads certificates only
-    /// at the start of a producer.
+    /// The library keeps in mind for minutes that a topic was barred.
     private func startOver(_ failure: KafkaFailure) {
         trouble = failure
         isBroken = true
@@ -250,7 +275,10 @@ final class KafkaSink: Sink, @unchecked Sendable {
     private func note(_ mark: UInt64, _ error: rd_kafka_resp_err_t?) {
         // What an error means may hang on what is wrong otherwise, so that is forgotten only when
         // something goes well.
-        if error == nil { trouble = nil }
+        if error == nil {
+            trouble = nil
+            progressAt = clock.monotonic()
+        }
         let number = UInt32(truncatingIfNeeded: mark >> 32)
         guard var open = sent[number] else { return }
         open.openCount -= 1

@@ -116,7 +116,9 @@ struct OTLPRendering: ~Copyable {
                 field: place == .time ? 1 : 11, fixed: OTLPRendering.nanoseconds(moment))
         case .severity:
             text.removeAll()
-            guard let found = OTLPRendering.severity(bytes, range), text.append(textOf: bytes, range) else { return false }
+            guard let found = OTLPRendering.severity(bytes, range),
+                text.append(textOf: bytes, range)
+            else { return false }
             record.append(field: 2, varint: OTLPMapping.severityNumber(found))
             record.append(field: 3, text)
         case .eventName:

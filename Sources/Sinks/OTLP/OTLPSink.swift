@@ -134,7 +134,8 @@ final class OTLPSink: Sink, @unchecked Sendable {
             guard let reply = OTLPReply.partialSuccess(answer.body),
                 (0...Int64(count)).contains(reply.rejectedCount)
             else {
-                let reason = "this is no answer to a request of \(count) log records: "
+                let reason =
+                    "this is no answer to a request of \(count) log records: "
                     + answer.sentence
                 return .failure(.retry(after: nil, reason: reason, code: .answer))
             }
