@@ -54,6 +54,10 @@ import Testing
         }
     }()
 
+    static let oneOfEachClass = OCSFClass.allCases.compactMap { wanted in
+        Action.allCases.first { $0.entry.ocsfClass == wanted }
+    }
+
     @Test func everyFieldHasOneRow() {
         #expect(FieldMapping.table.map(\.field).sorted() == Field.allCases)
         for row in FieldMapping.table { #expect(!row.meaning.isEmpty) }
@@ -135,11 +139,9 @@ import Testing
     func everyMemberThatIsAlteredMissingOrAddedIsNamed(model: Model) throws {
         var rendering = model.rendering()
         let comparer = model.comparer()
-        // One of each class with all it can have.
-        let bodies = OCSFClass.allCases.compactMap { wanted in
-            Action.allCases.first { $0.entry.ocsfClass == wanted }.map {
-                Samples.full(action: $0.name, target: "policy", actor: "user")
-            }
+        let actions = model == .ecs ? [.loginFailed] : Self.oneOfEachClass
+        let bodies = actions.map {
+            Samples.full(action: $0.name, target: "policy", actor: "user")
         }
         let batch = Samples.batch(bodies, first: 7)
         var changedCount = 0
@@ -173,7 +175,7 @@ import Testing
                         == ["\(added): added, unsigned"])
             }
         }
-        #expect(changedCount > 400)
+        #expect(changedCount > (model == .ecs ? 60 : 400))
     }
 
     // The seal vouches for these, and the stream of data is where the document went.
@@ -192,7 +194,7 @@ import Testing
         ]
         var rendering = model.rendering()
         for text in texts {
-            for action in Action.allCases {
+            for action in Self.oneOfEachClass {
                 let body = Samples.full(action: action.name, target: "user", actor: "user")
                     .split(separator: "actor.", omittingEmptySubsequences: false)
                     .joined(separator: text)
@@ -244,7 +246,7 @@ import Testing
     func valuesOfOtherKindsMakeSoundJSON(model: Model) throws {
         var rendering = model.rendering()
         let values = ["true", "-7", "[\"a\",\"b\"]", "{\"k\":\"v\",\"n\":[\"x\"]}", "\"w\""]
-        for action in Action.allCases {
+        for action in Self.oneOfEachClass {
             let body = Samples.full(action: action.name, target: "user", actor: "user")
             for (index, field) in Field.allCases.enumerated() where field.entry.kind != .time {
                 let key = "\"\(field.entry.key)\":"
