@@ -31,7 +31,7 @@ struct ConfigurationChange: Sendable, Equatable {
     ]
     /// Keys of a sink that say how it is reached, not what goes where.
     static let deliveryKeys: Set<String> = [
-        "auth", "tls", "proxy", "timeout", "compression", "batch", "in_flight", "retry",
+        "auth", "headers", "tls", "proxy", "timeout", "compression", "batch", "in_flight", "retry",
         "dead_letter",
     ]
 

@@ -71,7 +71,7 @@ public enum DeliveryCode: String, Sendable, CaseIterable {
     case answer
     /// Who we are is not accepted: 401 or 403.
     case authorization
-    /// The place to deliver to does not exist: 404, 3xx, a missing folder.
+    /// The place to deliver to is not there or is none: 404, 405, 3xx, a missing folder.
     case place
     /// More at once than the far side takes: 413.
     case size

@@ -50,6 +50,7 @@ public enum SinkCatalog {
         CloudWatchLogsSink.entry,
         ElasticsearchSink.entry,
         FileSink.entry,
+        HTTPSink.entry,
         KafkaSink.entry,
         OTLPSink.entry,
         S3Sink.entry,

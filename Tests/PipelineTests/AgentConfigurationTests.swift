@@ -73,11 +73,13 @@ extension String {
     "sinks: [{id: a, type: elasticsearch, batch: {qqqqqqqqqq: 1}}]",
     "sinks: [{id: a, type: elasticsearch, retry: {qqqqqqqqqq: 1}}]",
     "sinks: [{id: a, type: elasticsearch, dead_letter: {qqqqqqqqqq: 1}}]",
+    "sinks: [{id: a, type: elasticsearch, proxy: {qqqqqqqqqq: 1}}]",
     "sinks: [{id: a, type: file, qqqqqqqqqq: 1}]",
     "sinks: [{id: a, type: cloudwatch_logs, qqqqqqqqqq: 1}]",
     "sinks: [{id: a, type: s3, qqqqqqqqqq: 1}]",
     "sinks: [{id: a, type: s3, auth: {qqqqqqqqqq: 1}}]",
     "sinks: [{id: a, type: s3, object_lock: {qqqqqqqqqq: 1}}]",
+    "sinks: [{id: a, type: http, qqqqqqqqqq: 1}]",
 ])
 func everyKeyIsInTheManual(block: String) throws {
     let keys = knownKeys(block)

@@ -89,12 +89,12 @@ public final class FakeHTTPServer: Sendable {
 
     /// Closes all connections and listens no more.
     public func stop() {
+        // Under the lock, because a descriptor that is closed may be somebody else's by now.
         state.withLock { state in
+            if !state.isStopped { shutdown(listener, Int32(SHUT_RDWR)) }
             state.isStopped = true
-            // A descriptor that is closed meanwhile may be another server's already.
             for connection in state.connections { shutdown(connection, Int32(SHUT_RDWR)) }
         }
-        shutdown(listener, Int32(SHUT_RDWR))
     }
 
     // MARK: Connections

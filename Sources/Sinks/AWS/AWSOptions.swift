@@ -31,7 +31,7 @@ struct AWSOptions: Sendable {
         let host = AWSOptions.host(of: service, region: region.isEmpty ? "none" : region)
         http = HTTPOptions(
             reading: &reader, usual: Endpoint(text: "https://\(host)"), authenticates: false,
-            compresses: false)
+            compression: nil)
         if http.endpoints.count > 1 {
             reader.problem("endpoint", "must be one URL: a request is signed for one host")
         }

@@ -18,32 +18,22 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
     private let client: HTTPClient
     private let index: String
     private let endpointCount: Int
-    private let gzip: GzipEncoder?
+    private var compression: BodyCompression
     private let reply = BulkReply()
     private let idLine: EventRendering.IDLine
     private var rendering: EventRendering
     private var body = ByteWriter(capacity: 1 << 20)
-    private var compressed: [UInt8] = []
-    private var sent: [UInt64: Sent] = [:]
+    private var sent: [UInt64: SentEvents] = [:]
     private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
-
-    /// What has to be known of a request until its answer comes.
-    private struct Sent {
-        // The indices of the events in the request, in order.
-        var indices: [Int]
-        // Those that never got into it.
-        var rejections: [Rejection]
-    }
 
     init(
         _ configuration: SinkConfiguration, _ options: ElasticsearchOptions
     ) throws(SinkError) {
-        var headers = ["Content-Type: application/x-ndjson", "Accept: application/json"]
-        let isCompressed = options.http.compression == .gzip
-        if isCompressed { headers.append("Content-Encoding: gzip") }
-        gzip = isCompressed ? GzipEncoder(level: 1) : nil
+        compression = BodyCompression(options.http.compression)
         client = try HTTPClient(
-            sink: configuration.id, options.http, headers: headers,
+            sink: configuration.id, options.http,
+            headers: ["Content-Type: application/x-ndjson", "Accept: application/json"]
+                + compression.headers,
             inFlight: configuration.inFlight)
         index = options.index
         endpointCount = options.http.endpoints.count
@@ -57,7 +47,7 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
     }
 
     func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
-        var request = Sent(indices: [], rejections: [])
+        var request = SentEvents()
         body.removeAll()
         batch.forEach { index, sealed, event in
             if rendering.append(sealed, event: event, idLine: idLine, to: &body) {
@@ -72,18 +62,9 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
         }
         let eventCount = request.indices.count
         sent[ticket] = request
-        guard let gzip else {
-            body.withBytes { bytes in
-                client.post(Self.path, bytes, eventCount: eventCount, ticket: ticket)
-            }
-            return
+        compression.withBytes(of: body) { bytes in
+            client.post(Self.path, bytes, eventCount: eventCount, ticket: ticket)
         }
-        var bytes = compressed
-        compressed = []
-        bytes.removeAll(keepingCapacity: true)
-        body.withBytes { gzip.compress($0, into: &bytes) }
-        client.post(Self.path, bytes.span, eventCount: eventCount, ticket: ticket)
-        compressed = bytes
     }
 
     func outcomes(
@@ -116,33 +97,20 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
     // MARK: The answer
 
     private func result(
-        _ request: Sent, _ answer: Result<HTTPAnswer, DeliveryError>
+        _ request: SentEvents, _ answer: Result<HTTPAnswer, DeliveryError>
     ) -> Result<Void, DeliveryError> {
         switch answer {
         case .failure(let error):
             return .failure(error)
         case .success(let answer):
             if let refusal = answer.refusal(eventCount: request.indices.count) {
-                return .failure(Self.adding(request, to: refusal))
+                return .failure(request.blaming(refusal))
             }
             return read(answer, request)
         }
     }
 
-    /// An error about a request of one event speaks of that event's own index.
-    private static func adding(_ request: Sent, to error: DeliveryError) -> DeliveryError {
-        guard case .partial(_, let reject, let after) = error else { return error }
-        var all = request.rejections
-        for rejection in reject {
-            all.append(
-                Rejection(
-                    index: request.indices[rejection.index], reason: rejection.reason,
-                    code: rejection.code))
-        }
-        return .partial(retry: [], reject: all.sorted { $0.index < $1.index }, after: after)
-    }
-
-    private func read(_ answer: HTTPAnswer, _ request: Sent) -> Result<Void, DeliveryError> {
+    private func read(_ answer: HTTPAnswer, _ request: SentEvents) -> Result<Void, DeliveryError> {
         let count = request.indices.count
         if BulkReply.isPlainSuccess(answer.body, count: count) {
             return Self.result([], request.rejections, nil)

@@ -65,7 +65,9 @@ struct HTTPAnswer: Sendable {
             return reject(.size)
         case 401, 403, 407:
             return .alarm(reason: sentence, code: .authorization)
-        case 404:
+        // None of these speaks of an event: the place, the method, the type or the coding of the
+        // body is not what is wanted there.
+        case 404, 405, 406, 410, 411, 415, 421, 426:
             return .alarm(reason: sentence, code: .place)
         case 300...399:
             let reason = "\(sentence); redirects are not followed, write the final endpoint"

@@ -70,11 +70,11 @@ public struct HTTPOptions: Sendable {
     ///
     /// - Parameters:
     ///   - usual: the endpoint when none is written; without it one has to be.
+    ///   - compression: what is done unless something else is written; nil leaves the key alone.
     ///   - authenticates: false leaves `auth` alone, for a sink with a way of its own.
-    ///   - compresses: false leaves `compression` alone.
     init(
         reading reader: inout ConfigurationReader, usual: Endpoint? = nil,
-        authenticates: Bool = true, compresses: Bool = true
+        compression usualCompression: Compression? = .gzip, authenticates: Bool = true
     ) {
         endpoints = HTTPOptions.readEndpoints(&reader, usual)
         authentication = authenticates ? HTTPOptions.readAuthentication(&reader) : nil
@@ -85,7 +85,8 @@ public struct HTTPOptions: Sendable {
         proxy = ProxyOptions(reading: &reader)
         timeout = reader.duration(
             "timeout", in: HTTPLimit.timeout, default: HTTPLimit.exchangeTime)
-        compression = compresses ? reader.choice("compression", default: .gzip) : .none
+        compression =
+            usualCompression.map { reader.choice("compression", default: $0) } ?? .none
     }
 
     /// The most bytes of memory that requests and their answers take.

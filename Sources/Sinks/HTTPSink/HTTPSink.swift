@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+
+/// Delivers to any URL, as lines or as a JSON array.
+// Safe because one thread makes all calls but wake, which the client allows from any thread.
+final class HTTPSink: Sink, @unchecked Sendable {
+    static let entry = SinkEntry(
+        type: "http", formats: [.canonical, .ecs],
+        promise: "An event counts as delivered when its request is answered with a status of 2xx; "
+            + "the rest of the answer is not read.",
+        options: HTTPSinkOptions.self, make: HTTPSink.init)
+
+    private let id: String
+    private let client: HTTPClient
+    private let options: HTTPSinkOptions
+    // The lines that differ from request to request.
+    private let templates: [HeaderTemplate]
+    private let namesBatch: Bool
+    private let hasher = SHA256Hasher()
+    private var compression: BodyCompression
+    private var rendering: EventRendering
+    private var body = ByteWriter(capacity: 1 << 20)
+    private var sent: [UInt64: SentEvents] = [:]
+    private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
+
+    init(_ configuration: SinkConfiguration, _ options: HTTPSinkOptions) throws(SinkError) {
+        id = configuration.id
+        self.options = options
+        compression = BodyCompression(options.http.compression)
+        templates = options.headers.filter { !$0.isFixed }
+        namesBatch = templates.contains { $0.names(.batchID) }
+        let nothing = HeaderTemplate.Values(agent: "", batchID: "", sink: "")
+        let type = options.body == .ndjson ? "application/x-ndjson" : "application/json"
+        let hasType = options.headers.contains { $0.name.lowercased() == "content-type" }
+        client = try HTTPClient(
+            sink: configuration.id, options.http,
+            headers: compression.headers + (hasType ? [] : ["Content-Type: \(type)"]),
+            secretHeaders: options.headers.filter(\.isFixed).map { $0.header(nothing) },
+            inFlight: configuration.inFlight)
+        rendering = EventRendering(configuration.format)
+    }
+
+    func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
+        var events = SentEvents()
+        var agent: String?
+        body.removeAll()
+        if options.body == .array { body.append("[") }
+        if namesBatch { hasher.begin() }
+        batch.forEach { index, sealed, event in
+            guard rendering.append(sealed, event: event, to: &body) else {
+                events.rejections.append(.unrenderable(index))
+                return
+            }
+            events.indices.append(index)
+            if options.body == .array {
+                // In place of the line feed.
+                body.truncate(to: body.count - 1)
+                body.append(",")
+            }
+            if agent == nil { agent = Self.agent(of: sealed.stream) }
+            if namesBatch { sealed.events[event].leaf.withBytes { hasher.update($0) } }
+        }
+        let digest = namesBatch ? hasher.finish() : .zero
+        guard !events.indices.isEmpty else {
+            settled.append((ticket, Rejection.result(events.rejections)))
+            return
+        }
+        if options.body == .array {
+            body.truncate(to: body.count - 1)
+            body.append("]")
+        }
+        var request = HTTPRequest(options.method == .put ? .put : .post, options.path)
+        request.eventCount = events.indices.count
+        let values = HeaderTemplate.Values(
+            agent: agent ?? "", batchID: String(digest.hex().prefix(32)), sink: id)
+        request.secretHeaders = templates.map { $0.header(values) }
+        sent[ticket] = events
+        compression.withBytes(of: body) { client.start(request, $0, ticket: ticket) }
+    }
+
+    func outcomes(
+        waitingAtMost timeout: Duration
+    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+        for (ticket, answer) in client.finished(waitingAtMost: settled.isEmpty ? timeout : .zero) {
+            guard let events = sent.removeValue(forKey: ticket) else { continue }
+            settled.append((ticket, Self.result(events, answer)))
+        }
+        defer { settled.removeAll(keepingCapacity: true) }
+        return settled
+    }
+
+    func wake() {
+        client.wake()
+    }
+
+    var condition: SinkCondition { client.condition }
+
+    /// Asks with HEAD, which most receivers refuse in their own way; only what speaks of the way
+    /// there or of credentials is a finding.
+    func probe() -> DeliveryError? {
+        for endpoint in options.http.endpoints.indices {
+            var request = HTTPRequest(.head, options.path)
+            request.endpointIndex = endpoint
+            client.start(request, ticket: .max)
+            switch client.answer(to: .max) {
+            case .failure(let error): return error
+            case .success(let answer):
+                guard [401, 407].contains(answer.status) || answer.status >= 500 else { continue }
+                return answer.refusal(eventCount: 0)
+            }
+        }
+        return nil
+    }
+
+    func close() {
+        client.close()
+        sent.removeAll()
+        settled.removeAll()
+    }
+
+    private static func result(
+        _ events: SentEvents, _ answer: Result<HTTPAnswer, DeliveryError>
+    ) -> Result<Void, DeliveryError> {
+        switch answer {
+        case .failure(let error):
+            return .failure(error)
+        case .success(let answer):
+            if let refusal = answer.refusal(eventCount: events.indices.count) {
+                return .failure(events.blaming(refusal))
+            }
+            return Rejection.result(events.rejections)
+        }
+    }
+
+    /// A stream is called after its agent, `main` and an epoch, with slashes between.
+    private static func agent(of stream: String) -> String {
+        stream.split(separator: "/").dropLast(2).joined(separator: "/")
+    }
+}

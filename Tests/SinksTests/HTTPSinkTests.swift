@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+import TestSupport
+import Testing
+
+@testable import Sinks
+
+@Suite struct HTTPSinkTests {
+    private func sink(_ server: FakeHTTPServer, _ more: String = "") throws -> any Sink {
+        let (read, problems) = Samples.configuration(
+            "{id: hook, type: http, endpoint: '\(server.endpoint)', \(more)}")
+        #expect(problems == [])
+        return try SinkCatalog.make(try #require(read))
+    }
+
+    private func failure(_ answer: FakeHTTPServer.Answer, _ count: Int) throws -> DeliveryError? {
+        let server = try FakeHTTPServer(always: answer)
+        defer { server.stop() }
+        let sink = try sink(server)
+        defer { sink.close() }
+        return Samples.failure(sink, Samples.delivery(count))
+    }
+
+    @Test(arguments: [SinkFormat.ecs, .canonical])
+    func itKeepsTheContractWithLines(format: SinkFormat) throws {
+        let batches = [3, 1, 64].map { Samples.delivery($0, first: $0 * 100) }
+        let server = try FakeHTTPServer(always: .reply(204))
+        defer { server.stop() }
+        let contract = SinkContract(
+            try sink(server, "format: \(format.rawValue)"), batches: batches,
+            expected: batches.map { Samples.lines($0, format) },
+            received: { server.requests.flatMap(\.body) })
+        #expect(contract.violations() == [])
+    }
+
+    @Test func itKeepsTheContractWithArrays() throws {
+        let batches = [3, 1, 64].map { Samples.delivery($0, first: $0 * 100) }
+        let server = try FakeHTTPServer(always: .reply(200, "<html>thanks</html>"))
+        defer { server.stop() }
+        let expected = batches.map { batch in
+            let lines = String(decoding: Samples.lines(batch, .canonical), as: UTF8.self)
+            let elements = lines.split(separator: "\n").joined(separator: ",")
+            return Array("[\(elements)]".utf8)
+        }
+        let contract = SinkContract(
+            try sink(server, "body: json_array"), batches: batches, expected: expected,
+            received: { server.requests.flatMap(\.body) })
+        #expect(contract.violations() == [])
+        let reader = JSONReader()
+        for request in server.requests.dropLast() {
+            let isJSON = reader.read(request.body.span)
+            #expect(isJSON)
+            #expect(request.headers["content-type"] == "application/json")
+        }
+    }
+
+    @Test func theRequestSaysWhatIsConfigured() throws {
+        let server = try FakeHTTPServer(always: .reply(200))
+        defer { server.stop() }
+        let sink = try sink(
+            server,
+            "path: '/in?token=a%20b', method: PUT, auth: {bearer: abc}, compression: gzip, "
+                + "headers: {X-Api-Key: s3cret, X-From: '{sink} of {agent}', X-Odd: '{ {A} {'}")
+        defer { sink.close() }
+        #expect(Samples.failure(sink, Samples.delivery(2)) == nil)
+        let request = try #require(server.requests.first)
+        #expect(request.method == "PUT")
+        #expect(request.path == "/in?token=a%20b")
+        #expect(request.headers["authorization"] == "Bearer abc")
+        #expect(request.headers["content-encoding"] == "gzip")
+        #expect(request.headers["content-type"] == "application/x-ndjson")
+        #expect(request.headers["x-api-key"] == "s3cret")
+        #expect(request.headers["x-from"] == "hook of idp1.example.com")
+        #expect(request.headers["x-odd"] == "{ {A} {")
+        #expect(Array(request.body.prefix(2)) == [0x1F, 0x8B])
+    }
+
+    @Test func withoutMoreTheRequestIsPlain() throws {
+        let server = try FakeHTTPServer(always: .reply(200))
+        defer { server.stop() }
+        let sink = try sink(server, "headers: {Content-Type: application/json; charset=utf-8}")
+        defer { sink.close() }
+        #expect(Samples.failure(sink, Samples.delivery(1)) == nil)
+        let request = try #require(server.requests.first)
+        #expect(request.method == "POST")
+        #expect(request.path == "/")
+        #expect(request.headers["content-encoding"] == nil)
+        #expect(request.headers["content-type"] == "application/json; charset=utf-8")
+    }
+
+    @Test func aRepeatHasTheSameBatchIDAndNothingElseHas() throws {
+        let server = try FakeHTTPServer { _, number in .reply(number == 0 ? 503 : 200) }
+        defer { server.stop() }
+        let sink = try sink(server, "headers: {Idempotency-Key: '{batch_id}'}")
+        defer { sink.close() }
+        let batch = Samples.delivery(5)
+        let others = [
+            batch, batch.selecting([0, 1, 2, 3]), batch.selecting([0, 2, 4]),
+            batch.selecting([0, 1, 4]), Samples.delivery(5, first: 1),
+        ]
+        #expect(Samples.failure(sink, batch)?.code == .server)
+        for other in others { #expect(Samples.failure(sink, other) == nil) }
+        let keys = server.requests.compactMap { $0.headers["idempotency-key"] }
+        #expect(keys.count == 6)
+        #expect(keys[0] == keys[1])
+        #expect(Set(keys).count == 5)
+        #expect(keys.allSatisfy { $0.utf8.count == 32 })
+    }
+
+    @Test(arguments: [400, 409, 422, 499])
+    func aRequestThatIsRefusedIsSplitUntilTheEventIsFound(status: Int) throws {
+        guard case .split? = try failure(.reply(status, "no"), 2) else {
+            Issue.record("\(status) was no reason to split")
+            return
+        }
+        let rejection = Rejection(index: 0, reason: "HTTP \(status): no", code: .refused)
+        #expect(
+            try failure(.reply(status, "no"), 1)
+                == .partial(retry: [], reject: [rejection], after: nil))
+    }
+
+    @Test(arguments: [
+        (301, DeliveryCode.place), (401, .authorization), (403, .authorization), (404, .place),
+        (405, .place), (415, .place),
+    ])
+    func whatNeedsSomebodyIsAnAlarmAndNeverADeadLetter(status: Int, code: DeliveryCode) throws {
+        guard case .alarm(_, code)? = try failure(.reply(status), 1) else {
+            Issue.record("\(status) was no alarm")
+            return
+        }
+    }
+
+    @Test func whatPassesIsTriedAgain() throws {
+        for status in [408, 425, 429, 500, 502, 503] {
+            guard
+                case .retry(.seconds(3), _, _)? = try failure(
+                    .reply(status, headers: ["Retry-After": "3"]), 2)
+            else {
+                Issue.record("\(status) was no reason to try again")
+                continue
+            }
+        }
+        #expect(try failure(.reply(413), 2)?.code == .size)
+        #expect(try failure(.close, 2)?.code == .connection)
+    }
+
+    @Test func aRefusalOfTheOnlyEventThatCouldBeRenderedIsThatEvents() throws {
+        let server = try FakeHTTPServer(always: .reply(400, "no"))
+        defer { server.stop() }
+        let sink = try sink(server, "format: ecs")
+        defer { sink.close() }
+        let bodies = ["{\"broken\"", Samples.plain(1)]
+        let batch = DeliveryBatch(batch: Samples.batch(bodies), events: [0, 1])
+        let refused = Rejection(index: 1, reason: "HTTP 400: no", code: .refused)
+        #expect(
+            Samples.failure(sink, batch)
+                == .partial(retry: [], reject: [.unrenderable(0), refused], after: nil))
+    }
+
+    @Test func probeFindsOnlyWhatSpeaksOfTheWayOrOfCredentials() throws {
+        for (status, code) in [
+            (200, nil), (405, nil), (404, nil), (403, nil), (401, DeliveryCode.authorization),
+            (503, .server),
+        ] {
+            let server = try FakeHTTPServer(always: .reply(status))
+            defer { server.stop() }
+            let sink = try sink(server, "path: /in")
+            defer { sink.close() }
+            #expect(sink.probe()?.code == code)
+            #expect(server.requests.map(\.method) == ["HEAD"])
+        }
+    }
+
+    @Test(arguments: [
+        ("path: in", "path: must look like /path?query"),
+        ("path: '/a b'", "path: must look like"), ("path: '/a#b'", "path: must look like"),
+        ("method: GET", "method: must be"), ("body: xml", "body: must be"),
+        ("headers: [a]", "headers: must be a mapping"), ("headers: {'A B': c}", "name of a header"),
+        ("headers: {A: \"s3cret\\nB: c\"}", "without line breaks"),
+        ("headers: {A: ''}", "must be a text"), ("headers: {Host: a}", "the agent writes itself"),
+        ("headers: {A: 's3cret{event}'}", "none of {agent}, {batch_id}, {sink}"),
+        ("headers: {A: b, a: c}", "must name each header once"),
+        ("headers: {Authorization: s3cret}, auth: {bearer: b}", "write one of them"),
+    ])
+    func aMistakeIsNamedWithoutAValue(more: String, words: String) {
+        let (_, problems) = Samples.configuration(
+            "{id: hook, type: http, endpoint: 'http://127.0.0.1:1', \(more)}")
+        #expect(problems.contains { $0.contains(words) }, "\(problems)")
+        #expect(!problems.joined().contains("s3cret"))
+    }
+}
