@@ -56,6 +56,7 @@ public enum SinkCatalog {
         S3Sink.entry,
         SplunkHECSink.entry,
         StandardOutputSink.entry,
+        SyslogSink.entry,
     ]
 
     /// The words that `type` may be.

@@ -53,6 +53,10 @@ public enum SinkFormat: String, Sendable, CaseIterable {
     case ecs
     /// An Open Cybersecurity Schema Framework event around the signed bytes.
     case ocsf
+    /// ArcSight's Common Event Format, without the signed bytes.
+    case cef
+    /// IBM's Log Event Extended Format, without the signed bytes.
+    case leef
 }
 
 /// The bounds of what may be written about a sink, and the defaults.

@@ -32,21 +32,37 @@ public enum Socket {
 
     /// Who is at the other end, as `192.0.2.1:514` or `[2001:db8::1]:514`.
     private static func peer(of descriptor: Int32) -> String {
+        withPeer(of: descriptor) { text($0, $1) } ?? "a connection"
+    }
+
+    /// Whether a socket is connected by now.
+    static func hasPeer(_ descriptor: Int32) -> Bool {
+        withPeer(of: descriptor) { _, _ in true } ?? false
+    }
+
+    private static func withPeer<Result>(
+        of descriptor: Int32, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result?
+    ) -> Result? {
         var address = sockaddr_storage()
         var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
-        var service = [CChar](repeating: 0, count: Int(NI_MAXSERV))
-        // Safe because the structure has room for every address and begins as sockaddr does, and
-        // both texts are told their room and end with a zero.
-        let result = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic -> Int32 in
-                guard getpeername(descriptor, generic, &size) == 0 else { return -1 }
-                return getnameinfo(
-                    generic, size, &host, socklen_t(host.count), &service,
-                    socklen_t(service.count), NI_NUMERICHOST | NI_NUMERICSERV)
+        // Safe because the structure has room for every address and begins as sockaddr does.
+        return withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                guard getpeername(descriptor, generic, &size) == 0 else { return nil }
+                return body(generic, size)
             }
         }
-        guard result == 0 else { return "a connection" }
+    }
+
+    /// An address and its port, as `192.0.2.1:514` or `[2001:db8::1]:514`.
+    static func text(_ address: UnsafePointer<sockaddr>, _ size: socklen_t) -> String? {
+        var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+        var service = [CChar](repeating: 0, count: Int(NI_MAXSERV))
+        // Safe because both texts are told their room and end with a zero.
+        let result = getnameinfo(
+            address, size, &host, socklen_t(host.count), &service, socklen_t(service.count),
+            NI_NUMERICHOST | NI_NUMERICSERV)
+        guard result == 0 else { return nil }
         let name = text(host)
         return (name.contains(":") ? "[\(name)]" : name) + ":" + text(service)
     }

@@ -43,6 +43,8 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     public var isAlreadyThere: Bool { number == EEXIST }
     /// The file system or the quota has no room left.
     public var isNoSpace: Bool { number == ENOSPC || number == EDQUOT }
+    /// A datagram that no packet has room for.
+    public var isTooLong: Bool { number == EMSGSIZE }
     /// The process lacks the right.
     public var isPermission: Bool { number == EACCES || number == EPERM || number == EROFS }
 }

@@ -11,6 +11,8 @@ public struct EventRendering: ~Copyable {
     private var canonical = CanonicalRendering()
     // Only where the format maps the event to another model.
     private var document: DocumentRendering?
+    // Only where the format is a list of keys and values.
+    private var pairs: PairRendering?
     private var fields = BodyFields()
 
     /// A line that some sinks write before each event, around the event's id as a JSON string.
@@ -32,11 +34,20 @@ public struct EventRendering: ~Copyable {
 
     /// Makes a rendering; `index` is the data stream that ECS documents name.
     public init(_ format: SinkFormat, index: String = SinkLimit.defaultIndex) {
+        self.init(format, index: index, delimiter: LEEFMapping.defaultDelimiter)
+    }
+
+    /// Makes a rendering; `delimiter` stands between the attributes of LEEF.
+    init(
+        _ format: SinkFormat, index: String = SinkLimit.defaultIndex, delimiter: UInt8
+    ) {
         self.format = format
         switch format {
-        case .canonical: document = nil
+        case .canonical: break
         case .ecs: document = .ecs(dataStream: index)
         case .ocsf: document = .ocsf()
+        case .cef: pairs = PairRendering(CEFMapping.mapping)
+        case .leef: pairs = PairRendering(LEEFMapping.mapping(delimiter: delimiter))
         }
     }
 
@@ -51,6 +62,10 @@ public struct EventRendering: ~Copyable {
             return canonical.append(batch, event: event, to: &output)
         case .ecs, .ocsf:
             return appendDocument(batch, event, nil, to: &output)
+        case .cef, .leef:
+            guard pairs?.append(batch, event: event, to: &output) == true else { return false }
+            output.append(UInt8(ascii: "\n"))
+            return true
         }
     }
 
@@ -59,11 +74,11 @@ public struct EventRendering: ~Copyable {
         _ batch: borrowing SealedBatch, event: Int, idLine: IDLine, to output: inout ByteWriter
     ) -> Bool {
         switch format {
-        case .canonical:
+        case .canonical, .cef, .leef:
             let start = output.count
             guard fields.read(batch, event: event),
                 idLine.append(fields, batch.bodies.span, to: &output),
-                canonical.append(batch, event: event, to: &output)
+                append(batch, event: event, to: &output)
             else {
                 output.truncate(to: start)
                 return false

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
+import TestSupport
+import Testing
+
+@testable import Sinks
+
+@Suite struct SyslogSinkTests {
+    private func sink(_ port: Int, _ transport: String = "tcp", _ more: String = "") throws
+        -> any Sink
+    {
+        let (read, problems) = Samples.configuration(
+            "{id: logs, type: syslog, transport: \(transport), endpoint: '127.0.0.1:\(port)'\(more)}"
+        )
+        #expect(problems == [])
+        return try SinkCatalog.make(try #require(read))
+    }
+
+    /// The messages of a delivery without what a transport puts around them.
+    private func messages(_ delivery: DeliveryBatch) throws -> [[UInt8]] {
+        let options = try options("transport: tcp, endpoint: 'h:1'")
+        var rendering = SyslogMessage(.canonical, options)
+        var messages: [[UInt8]] = []
+        delivery.forEach { _, batch, event in
+            var output = ByteWriter()
+            #expect(rendering.append(batch, event: event, to: &output))
+            messages.append(output.makeArray())
+        }
+        return messages
+    }
+
+    private func options(_ text: String) throws -> SyslogOptions {
+        let (read, problems) = Samples.configuration("{id: logs, type: syslog, \(text)}")
+        #expect(problems == [])
+        return try #require(read?.options as? SyslogOptions)
+    }
+
+    private func counted(_ delivery: DeliveryBatch) throws -> [UInt8] {
+        try messages(delivery).flatMap { Array("\($0.count) ".utf8) + $0 }
+    }
+
+    // MARK: Good receivers
+
+    @Test func octetCountingKeepsTheContract() throws {
+        let server = try FakeStreamServer { _ in .read }
+        defer { server.stop() }
+        let batches = [2, 1, 70].map { Samples.delivery($0, first: $0 * 1000) }
+        let contract = SinkContract(
+            try sink(server.port), batches: batches, expected: try batches.map(counted),
+            received: { server.received })
+        #expect(contract.violations() == [])
+        #expect(server.waitForEnds(1) && server.ends.allSatisfy { $0 == "end" })
+    }
+
+    @Test func lineFeedsKeepTheContract() throws {
+        let server = try FakeStreamServer { _ in .read }
+        defer { server.stop() }
+        let batches = [2, 1, 70].map { Samples.delivery($0, first: $0 * 1000) }
+        let contract = SinkContract(
+            try sink(server.port, "tcp", ", framing: lf"), batches: batches,
+            expected: try batches.map { try messages($0).flatMap { $0 + [10] } },
+            received: { server.received })
+        #expect(contract.violations() == [])
+    }
+
+    @Test func datagramsKeepTheContractAndHoldOneMessageEach() throws {
+        let server = try FakeStreamServer.datagrams()
+        defer { server.stop() }
+        let batches = [2, 1, 70].map { Samples.delivery($0, first: $0 * 1000) }
+        let contract = SinkContract(
+            try sink(server.port, "udp"), batches: batches,
+            expected: try batches.map { try messages($0).flatMap { $0 } },
+            received: { server.received })
+        #expect(contract.violations() == [])
+        #expect(server.datagrams == (try batches.flatMap(messages)))
+    }
+
+    @Test func moreThanTheSocketHasRoomForArrives() throws {
+        let server = try FakeStreamServer { _ in .read }
+        defer { server.stop() }
+        let batch = Samples.delivery(12_000)
+        #expect(Samples.failure(try sink(server.port), batch) == nil)
+        #expect(server.received == (try counted(batch)))
+    }
+
+    // MARK: Receivers that fail
+
+    @Test func nobodyThereIsARetry() throws {
+        let server = try FakeStreamServer { _ in .read }
+        server.stop()
+        let sink = try sink(server.port)
+        let error = Samples.failure(sink, Samples.delivery(1))
+        #expect(error?.code == .connection)
+        #expect(error?.sentence.contains("127.0.0.1:\(server.port)") == true)
+        #expect(sink.probe()?.code == .connection)
+    }
+
+    @Test(arguments: [
+        FakeStreamServer.Behaviour.close(after: 100), .reset(after: 100), .close(after: 0),
+    ])
+    func whatABrokenConnectionHadTakenComesAgain(behaviour: FakeStreamServer.Behaviour) throws {
+        let server = try FakeStreamServer { number in number == 0 ? behaviour : .read }
+        defer { server.stop() }
+        let sink = try sink(server.port)
+        let batch = Samples.delivery(20)
+        guard case .retry(nil, _, .connection)? = Samples.failure(sink, batch) else {
+            Issue.record("a batch counted as delivered over a connection that broke")
+            return
+        }
+        #expect(Samples.failure(sink, batch) == nil)
+        #expect(server.connectionCount == 2)
+        let (bytes, received) = (try counted(batch), server.received)
+        #expect(Array(received.suffix(bytes.count)) == bytes)
+    }
+
+    @Test func aConnectionThatBrokeWhileNothingWasSentIsNoFailure() throws {
+        let server = try FakeStreamServer { number in number == 0 ? .close(after: 1) : .read }
+        defer { server.stop() }
+        let sink = try sink(server.port)
+        #expect(sink.probe() == nil)
+        // Any byte will do; the server then closes, and the sink is told before the next batch.
+        #expect(Samples.failure(sink, Samples.delivery(1)) != nil)
+        #expect(Samples.failure(sink, Samples.delivery(1)) == nil)
+    }
+
+    @Test func aPortThatNobodyReadsFromIsToldOverUDP() throws {
+        let server = try FakeStreamServer.datagrams()
+        server.stop()
+        #expect(server.port > 0)
+        let closed = try ClosedPort()
+        let error = Samples.failure(try sink(closed.port, "udp"), Samples.delivery(3))
+        #expect(error?.code == .connection)
+    }
+
+    @Test func aNameThatNobodyKnowsIsSaid() throws {
+        let (read, _) = Samples.configuration(
+            "{id: logs, type: syslog, transport: tcp, endpoint: 'no-such-host.invalid:514'}")
+        let sink = try SinkCatalog.make(try #require(read))
+        #expect(sink.probe()?.code == .name)
+        let error = Samples.failure(sink, Samples.delivery(1))
+        #expect(error?.code == .name)
+        #expect(error?.sentence.contains("no-such-host.invalid:514") == true)
+    }
+
+    @Test func aMessageThatIsTooLongIsRejectedAndTheOthersGo() throws {
+        let server = try FakeStreamServer.datagrams()
+        defer { server.stop() }
+        let long = Samples.plain(2).replacing(
+            "\"alice\"", with: "\"\(String(repeating: "a", count: 3000))\"")
+        let batch = DeliveryBatch(
+            batch: Samples.batch([Samples.plain(1), long, Samples.plain(3)]),
+            events: [0, 1, 2])
+        let sink = try sink(server.port, "udp", ", max_message_bytes: 2KiB")
+        guard
+            case .partial([], let reject, nil)? = Samples.failure(sink, batch)
+        else {
+            Issue.record("no rejection")
+            return
+        }
+        #expect(reject.map(\.index) == [1])
+        #expect(reject[0].code == .size)
+        #expect(reject[0].reason.contains("more than max_message_bytes, 2048"))
+        #expect(server.datagrams.count == 2)
+    }
+
+    @Test func aBatchOfNothingButMessagesThatAreTooLongNeedsNoReceiver() throws {
+        let sink = try sink(9, "udp", ", max_message_bytes: 480")
+        guard case .partial([], let reject, nil)? = Samples.failure(sink, Samples.delivery(2))
+        else {
+            Issue.record("no rejection")
+            return
+        }
+        #expect(reject.map(\.index) == [0, 1])
+    }
+}
+
+/// A port of UDP on loopback that was free a moment ago.
+private struct ClosedPort {
+    let port: Int
+
+    init() throws {
+        let address = try #require(ListenAddress("127.0.0.1:0"))
+        port = Int(Socket.port(of: try Socket.datagrams(address, receiveBuffer: 4096)))
+    }
+}
