@@ -132,35 +132,34 @@ public final class FakeStreamServer: Sendable {
                 return state.connectionCount - 1
             }
             let serving = try? Thread.start(name: "fake-stream-peer") { [self] in
-                if let number { serve(connection, script(number)) }
+                let end = number.map { serve(connection, script($0)) }
                 state.withLock { state in state.connections.removeAll { $0 == connection } }
                 close(connection)
+                if let end { state.update { $0.ends.append(end) } }
             }
             if serving == nil { close(connection) }
         }
         close(listener)
     }
 
-    private func serve(_ connection: Int32, _ behaviour: Behaviour) {
-        let end: String
+    private func serve(_ connection: Int32, _ behaviour: Behaviour) -> String {
         switch behaviour {
         case .read:
-            end = read(connection, limit: .max)
+            return read(connection, limit: .max)
         case .ignore:
             _ = state.wait(timeout: .seconds(30)) { $0.isStopped ? true : nil }
-            end = "ignored"
+            return "ignored"
         case .close(let count):
             _ = read(connection, limit: count)
-            end = "closed"
+            return "closed"
         case .reset(let count):
             _ = read(connection, limit: count)
             var abrupt = linger(l_onoff: 1, l_linger: 0)
             setsockopt(
                 connection, SOL_SOCKET, SO_LINGER, &abrupt,
                 socklen_t(MemoryLayout<linger>.size))
-            end = "reset"
+            return "reset"
         }
-        state.update { $0.ends.append(end) }
     }
 
     /// Reads until the client ends, or there is enough, and says which.

@@ -30,9 +30,10 @@ final class SyslogConnection {
         isDatagram = transport == .udp
     }
 
-    /// From when on a connection that is whole says that the peer takes what we send.
+    /// From when on a connection that is whole by then may be written to.
     ///
-    /// A server of TLS 1.3 looks at our certificate, or for it, after we have begun to send.
+    /// A server of TLS 1.3 looks at our certificate, or for it, when we are already free to send,
+    /// and what it reads then it drops. So there is time first for its alert, or its ticket.
     var trustedFrom: MonotonicInstant {
         guard let tls, !tls.isAccepted else { return openedAt }
         return openedAt.advanced(by: SyslogLimit.probationTime)

@@ -12,8 +12,8 @@ enum SyslogLimit {
     /// How long a connection must stay whole after its peer's kernel has taken a batch, before
     /// that counts as delivered: time for an alert or a reset to arrive.
     static let settleTime = Duration.milliseconds(250)
-    /// The same for what is sent first over TLS 1.3, where a server that refuses our certificate,
-    /// or wants one, says so only after we have begun to send.
+    /// How long nothing is sent over a new connection of TLS 1.3 on which no ticket came: a server
+    /// that refuses our certificate, or wants one, says so after its part of the handshake.
     static let probationTime = Duration.seconds(1)
     /// A connection is closed after this, so that names are resolved again and certificates on
     /// disk are read again.

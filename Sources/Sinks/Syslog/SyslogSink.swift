@@ -184,13 +184,12 @@ final class SyslogSink: Sink, @unchecked Sendable {
         } catch {
             return fail(error)
         }
+        // Read after writing, so that a connection that ended meanwhile settles nothing.
         switch connection.condition() {
         case .failed(let error):
             return fail(error)
         case .whole(let acknowledged):
-            let tickets = window.settle(
-                acknowledged: acknowledged, trustedFrom: connection.trustedFrom, at: now)
-            for ticket in tickets { settle(ticket) }
+            for ticket in window.settle(acknowledged: acknowledged, at: now) { settle(ticket) }
         }
         if window.isStalled(hasMore: !queue.isEmpty, at: now) {
             let reason = "\(options.host):\(options.port): the receiver takes nothing any more"
@@ -251,11 +250,13 @@ final class SyslogSink: Sink, @unchecked Sendable {
         }
     }
 
-    /// A connection that is to be closed takes what was begun and nothing new.
+    /// Nothing goes over a connection that cannot be trusted yet; one that is to be closed takes
+    /// what was begun and nothing new.
     private func mayWrite(
         _ outgoing: Outgoing, _ connection: SyslogConnection, at now: MonotonicInstant
     ) -> Bool {
-        now >= resumesAt && (outgoing.writtenByteCount > 0 || !isAged(connection, at: now))
+        now >= resumesAt && now >= connection.trustedFrom
+            && (outgoing.writtenByteCount > 0 || !isAged(connection, at: now))
     }
 
     /// True when some bytes were taken.
@@ -303,16 +304,15 @@ final class SyslogSink: Sink, @unchecked Sendable {
         var poller = Poller()
         var end = deadline
         if let connection {
-            let isPausing = now < resumesAt
             let wantsToWrite = queue.first.map { mayWrite($0, connection, at: now) } ?? false
             connection.addInterest(to: &poller, wantsToWrite: wantsToWrite)
-            if isPausing { end = min(end, resumesAt) }
-            if let look = window.nextLook(trustedFrom: connection.trustedFrom, at: now) {
-                end = min(end, look)
-            }
+            if let look = window.nextLook(at: now) { end = min(end, look) }
+            // A receiver that stalls is noticed although nothing happens on the socket.
             if !queue.isEmpty { end = min(end, now.advanced(by: SyslogLimit.settleTime)) }
             let aged = connection.openedAt.advanced(by: SyslogLimit.connectionAge)
-            if aged > now { end = min(end, aged) }
+            for moment in [resumesAt, connection.trustedFrom, aged] where moment > now {
+                end = min(end, moment)
+            }
         } else if let attempt = dialer.addInterest(to: &poller) {
             end = min(end, attempt)
         }

@@ -31,9 +31,7 @@ struct SyslogWindow {
     }
 
     /// The batches that may count as delivered now, in order, when the connection is whole.
-    mutating func settle(
-        acknowledged count: UInt64, trustedFrom: MonotonicInstant, at now: MonotonicInstant
-    ) -> [UInt64] {
+    mutating func settle(acknowledged count: UInt64, at now: MonotonicInstant) -> [UInt64] {
         if count > acknowledged {
             acknowledged = count
             movedAt = now
@@ -42,17 +40,15 @@ struct SyslogWindow {
         where entries[index].acknowledgedAt == nil && entries[index].end <= count {
             entries[index].acknowledgedAt = now
         }
-        let settled = entries.prefix { entry in
-            due(entry, trustedFrom).map { now >= $0 } ?? false
-        }
+        let settled = entries.prefix { entry in due(entry).map { now >= $0 } ?? false }
         entries.removeFirst(settled.count)
         return settled.map(\.ticket)
     }
 
     /// When to look again; nil when there is nothing to look for.
-    func nextLook(trustedFrom: MonotonicInstant, at now: MonotonicInstant) -> MonotonicInstant? {
+    func nextLook(at now: MonotonicInstant) -> MonotonicInstant? {
         guard let first = entries.first else { return nil }
-        return due(first, trustedFrom) ?? now.advanced(by: SyslogLimit.lookTime)
+        return due(first) ?? now.advanced(by: SyslogLimit.lookTime)
     }
 
     /// True when the peer has taken nothing for too long although there is something for it.
@@ -61,7 +57,7 @@ struct SyslogWindow {
             && now >= movedAt.advanced(by: SyslogLimit.stallTime)
     }
 
-    private func due(_ entry: Entry, _ trustedFrom: MonotonicInstant) -> MonotonicInstant? {
-        entry.acknowledgedAt.map { max($0.advanced(by: SyslogLimit.settleTime), trustedFrom) }
+    private func due(_ entry: Entry) -> MonotonicInstant? {
+        entry.acknowledgedAt?.advanced(by: SyslogLimit.settleTime)
     }
 }

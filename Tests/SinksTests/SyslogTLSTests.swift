@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+import Platform
+import TestSupport
+import Testing
+
+@testable import Sinks
+
+/// What the syslog sink makes of certificates, on its side and on the receiver's.
+@Suite(.enabled(if: OpenSSLCommand.isThere)) struct SyslogTLSTests {
+    private let folder: TemporaryFolder
+
+    init() throws {
+        folder = try TemporaryFolder()
+        try OpenSSLCommand.makeAuthority(folder, "ca")
+        try OpenSSLCommand.makeCertificate(folder, "logs.example.org", signedBy: "ca")
+    }
+
+    private func server(demandsCertificate: Bool = false) throws -> FakeStreamServer {
+        let tls = try TLSServer(
+            certificate: folder("logs.example.org.pem"), key: folder("logs.example.org.key"),
+            clientAuthorities: demandsCertificate ? folder("ca.pem") : nil)
+        return try FakeStreamServer(tls) { _ in .read }
+    }
+
+    private func sink(_ server: FakeStreamServer, _ tls: String) throws -> any Sink {
+        let (read, problems) = Samples.configuration(
+            "{id: logs, type: syslog, transport: tls, endpoint: '127.0.0.1:\(server.port)', "
+                + "tls: {\(tls)}}")
+        #expect(problems == [])
+        return try SinkCatalog.make(try #require(read))
+    }
+
+    private var trust: String { "ca_file: \(folder("ca.pem")), server_name: logs.example.org" }
+
+    @Test func eventsArriveAndTheFarewellIsSaid() throws {
+        let server = try server()
+        defer { server.stop() }
+        let batches = [3, 40].map { Samples.delivery($0, first: $0 * 1000) }
+        let (read, _) = Samples.configuration(
+            "{id: logs, type: syslog, transport: udp, endpoint: 'h:1'}")
+        let options = try #require(read?.options as? SyslogOptions)
+        var rendering = SyslogMessage(.canonical, options)
+        let expected = batches.map { batch in
+            var whole: [UInt8] = []
+            batch.forEach { _, sealed, event in
+                var output = ByteWriter()
+                _ = rendering.append(sealed, event: event, to: &output)
+                whole += Array("\(output.count) ".utf8) + output.makeArray()
+            }
+            return whole
+        }
+        let contract = SinkContract(
+            try sink(server, trust), batches: batches, expected: expected,
+            received: { server.received })
+        #expect(contract.violations() == [])
+        #expect(server.waitForEnds(1))
+        // With a close_notify; a connection that is just cut is another end.
+        #expect(server.ends == ["end"])
+    }
+
+    @Test func certificatesAreVerified() throws {
+        let server = try server()
+        defer { server.stop() }
+        try OpenSSLCommand.makeAuthority(folder, "other")
+        let (ca, other) = (folder("ca.pem"), folder("other.pem"))
+        for (tls, words) in [
+            ("ca_file: \(other), server_name: logs.example.org", "certificate"),
+            ("server_name: logs.example.org", "certificate"),
+            ("ca_file: \(ca), server_name: bad.example.org", "hostname mismatch"),
+            ("ca_file: \(ca)", "IP address mismatch"),
+        ] {
+            guard
+                case .alarm(let reason, .tls)? = Samples.failure(
+                    try sink(server, tls), Samples.delivery(1))
+            else {
+                Issue.record("trusted with \(tls)")
+                continue
+            }
+            #expect(reason.contains(words))
+            #expect(try sink(server, tls).probe()?.code == .tls)
+        }
+        #expect(server.received == [])
+        #expect(
+            Samples.failure(try sink(server, "insecure_skip_verify: true"), Samples.delivery(1))
+                == nil)
+    }
+
+    @Test func withoutTheCertificateThatIsDemandedNothingCountsAsDelivered() throws {
+        let server = try server(demandsCertificate: true)
+        defer { server.stop() }
+        let sink = try sink(server, trust)
+        guard case .alarm(let reason, .tls)? = Samples.failure(sink, Samples.delivery(5)) else {
+            Issue.record("delivered to a server that let nobody in")
+            return
+        }
+        #expect(reason.contains("set tls.cert_file"))
+        #expect(sink.probe()?.code == .tls)
+        #expect(server.received == [])
+    }
+
+    @Test func theCertificateIsReadForEachConnection() throws {
+        let server = try server(demandsCertificate: true)
+        defer { server.stop() }
+        try OpenSSLCommand.makeAuthority(folder, "other")
+        try OpenSSLCommand.makeCertificate(folder, "agent.example.org", signedBy: "other")
+        let sink = try sink(
+            server,
+            "\(trust), cert_file: \(folder("agent.example.org.pem")), "
+                + "key_file: \(folder("agent.example.org.key"))")
+        #expect(Samples.failure(sink, Samples.delivery(1))?.code == .tls)
+        try OpenSSLCommand.makeCertificate(folder, "agent.example.org", signedBy: "ca")
+        #expect(Samples.failure(sink, Samples.delivery(1)) == nil)
+        #expect(!server.received.isEmpty)
+        // A pair that cannot be used is an alarm that names the file.
+        try folder.write("agent.example.org.key", "no key")
+        sink.close()
+        let error = Samples.failure(sink, Samples.delivery(1))
+        #expect(error?.code == .tls)
+        #expect(error?.sentence.contains("agent.example.org.key") == true)
+    }
+
+    @Test func aReceiverWithoutTLSIsNotTalkedTo() throws {
+        let server = try FakeStreamServer { _ in .close(after: 1) }
+        defer { server.stop() }
+        let error = Samples.failure(try sink(server, trust), Samples.delivery(1))
+        #expect(error != nil)
+        #expect(!String(decoding: server.received, as: UTF8.self).contains("LoginSucceeded"))
+    }
+}
