@@ -32,6 +32,13 @@ public struct Checkup {
             + (offline ? [] : BlindSpots(configuration, assembly.plans).warnings())
     }
 
+    /// What each sink can promise about delivery, in one sentence each.
+    public func promises() -> [String] {
+        configuration.sinks.compactMap { sink in
+            SinkCatalog.promise(of: sink.type).map { "sinks.\(sink.id): \($0)" }
+        }
+    }
+
     /// Looks for the parser and the time zone of each input and reports what is not there.
     public func findParsers(_ problems: ConfigurationProblems) {
         _ = assemble(problems)

@@ -78,6 +78,9 @@ public enum SinkCatalog {
         return try entry.make(configuration)
     }
 
+    /// What a type of sink can promise about delivery; nil for a type that is not there.
+    public static func promise(of type: String) -> String? { entry(type)?.promise }
+
     static func entry(_ type: String) -> SinkEntry? {
         entries.first { $0.type == type }
     }

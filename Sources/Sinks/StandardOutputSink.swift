@@ -9,7 +9,7 @@ import Platform
 // Safe because one thread makes all calls but wake, which rings a bell that any thread may ring.
 final class StandardOutputSink: Sink, @unchecked Sendable {
     static let entry = SinkEntry(
-        type: "stdout", formats: [.canonical, .ecs, .ocsf],
+        type: "stdout", formats: [.canonical, .ecs, .ocsf, .cef, .leef],
         promise: "An event counts as delivered when the pipe has taken it, read or not.",
         options: NoSinkOptions.self
     ) { (configuration, _) throws(SinkError) in

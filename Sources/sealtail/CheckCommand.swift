@@ -29,6 +29,9 @@ enum CheckCommand {
         for warning in checkup.warnings(offline: options.has("offline")) {
             emit("\(path): warning: \(warning)\n")
         }
+        if !options.has("offline") {
+            for promise in checkup.promises() { talk("\(path): \(promise)") }
+        }
         guard findings.isEmpty else { return ExitCode.configuration }
         talk("\(path): good")
         return ExitCode.ok

@@ -10,7 +10,7 @@ import time
 import pytest
 
 import independent_verify
-from agent import NAME, file_input, free_port
+from agent import NAME, file_input, free_port, run
 from certificates import Authority
 from keycloak_log import KeycloakLog
 
@@ -171,7 +171,10 @@ def test_udp_takes_one_message_a_datagram(rsyslog, log, make_agent):
     receiver = rsyslog(tls=False)
     log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:50]))
     receiver_is_there(receiver)
-    agent = make_agent([file_input(log)], [sink(receiver.udp, "udp")]).start()
+    agent = make_agent([file_input(log)], [sink(receiver.udp, "udp")])
+    talk = run("check", "--config", agent.path, check=0).stderr
+    assert "sinks.logs: Syslog has no acknowledgement" in talk
+    agent.start()
     expect_all(agent, receiver, log)
     agent.stop()
 

@@ -34,13 +34,18 @@ enum OpenSSLCommand {
     }
 
     private static func run(_ arguments: [String]) throws {
-        let process = try start(arguments)
-        var status: Int32 = 0
-        waitpid(process, &status, 0)
-        #expect(status == 0, "openssl \(arguments.joined(separator: " "))")
+        try run(path, arguments)
     }
 
-    fileprivate static func start(_ arguments: [String]) throws -> pid_t {
+    /// Runs a command to its good end.
+    static func run(_ path: String, _ arguments: [String]) throws {
+        let process = try start(path, arguments)
+        var status: Int32 = 0
+        waitpid(process, &status, 0)
+        #expect(status == 0, "\(path) \(arguments.joined(separator: " "))")
+    }
+
+    fileprivate static func start(_ path: String, _ arguments: [String]) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -66,6 +71,7 @@ enum OpenSSLCommand {
             // Below the range from which the kernel gives ports to the other tests.
             port = Int.random(in: 15_000..<30_000)
             process = try OpenSSLCommand.start(
+                OpenSSLCommand.path,
                 [
                     "s_server", "-accept", "127.0.0.1:\(port)", "-cert", folder("\(name).pem"),
                     "-key", folder("\(name).key"), "-www", "-quiet",

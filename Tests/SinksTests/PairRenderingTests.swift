@@ -111,7 +111,8 @@ import Testing
         let six = try #require(render(.cef, body(ip: "2001:db8::1")))
         #expect(six.contains(" c6a2=2001:db8::1 c6a2Label=Source IPv6 Address "))
         #expect(!six.contains(" src="))
-        #expect(try #require(render(.leef, body(ip: "2001:db8::1"))).contains("\tsrc=2001:db8::1\t"))
+        let leef = try #require(render(.leef, body(ip: "2001:db8::1")))
+        #expect(leef.contains("\tsrc=2001:db8::1\t"))
         // A pseudonym is no address.
         let hidden = try #require(render(.cef, body(ip: "h1:AAAAAAAAAAAAAAAAAAAAAA")))
         #expect(!hidden.contains(" src=") && !hidden.contains("c6a2="))

@@ -75,7 +75,7 @@ import Testing
         ("{id: a, type: stdout, endpoint: 'http://h'}", "endpoint: does not go with"),
         ("{id: a, type: file, path: /o, index: i}", "index: does not go with type file"),
         ("{id: a, type: stdout, in_fligt: 3}", "did you mean \"in_flight\"?"),
-        ("{id: a, type: stdout, format: cef}", "format: must be"),
+        ("{id: a, type: stdout, format: csv}", "format: must be"),
         ("{id: a, type: stdout, retry: {initial: 2m}}", "max: must not be shorter"),
         ("{id: a, type: stdout, batch: {max_bytes: 1}}", "batch.max_bytes: must be"),
         ("{id: a, type: elasticsearch}", "endpoint: must be set"),

@@ -32,7 +32,8 @@ import Testing
         let whole = try message(Samples.plain(1))
         #expect(
             head(whole)
-                == "<110>1 2026-11-21T11:02:07.118000Z idp1.example.com sealtail - LoginSucceeded - ")
+                == "<110>1 2026-11-21T11:02:07.118000Z idp1.example.com sealtail - LoginSucceeded - "
+        )
         let line = Samples.lines(Samples.delivery(1, first: 1), .canonical)
         #expect(whole.hasSuffix("\"}}"))
         #expect(!whole.contains("\n"))
@@ -109,8 +110,7 @@ import Testing
     }
 
     @Test func addressesOfEitherKindAreRead() throws {
-        for (text, host) in [("[2001:db8::1]:514", "2001:db8::1"), ("192.0.2.1:514", "192.0.2.1")]
-        {
+        for (text, host) in [("[2001:db8::1]:514", "2001:db8::1"), ("192.0.2.1:514", "192.0.2.1")] {
             let (read, problems) = Samples.configuration(
                 "{id: l, type: syslog, transport: tcp, endpoint: '\(text)'}")
             #expect(problems == [])

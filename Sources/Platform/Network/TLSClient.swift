@@ -76,8 +76,10 @@ public final class TLSClient {
         ERR_clear_error()
         // Safe because libssl copies the text, which ends with a zero.
         let isSent = Array(name.utf8CString).withUnsafeBufferPointer { text in
-            SSL_ctrl(session, TLSClient.setName, 0, UnsafeMutableRawPointer(
-                mutating: text.baseAddress)) == 1
+            SSL_ctrl(
+                session, TLSClient.setName, 0,
+                UnsafeMutableRawPointer(
+                    mutating: text.baseAddress)) == 1
         }
         guard isSent, SSL_set1_host(session, name) == 1 else {
             bug("no memory for a TLS connection")
@@ -191,7 +193,8 @@ public final class TLSClient {
         case SSL_ERROR_ZERO_RETURN: return .end
         case SSL_ERROR_SYSCALL:
             if number == 0 { return .end }
-            return .broken(SystemError(call: "talk to", path: file.path, number: number).description)
+            let error = SystemError(call: "talk to", path: file.path, number: number)
+            return .broken(error.description)
         default:
             return isCutOff ? .end : .refused(reason)
         }

@@ -165,7 +165,7 @@ final class SyslogDialer {
         case .needsRead: awaitsWriting = false
         case .needsWrite: awaitsWriting = true
         case .end:
-            throw SyslogConnection.end(session, "\(file.path): closed by the receiver during the handshake")
+            throw SyslogConnection.end(session, "\(file.path): closed during the handshake")
         case .broken(let reason):
             throw SyslogConnection.end(session, reason)
         case .refused(let reason):

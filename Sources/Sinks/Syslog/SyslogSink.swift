@@ -263,8 +263,9 @@ final class SyslogSink: Sink, @unchecked Sendable {
     private func writeStream(_ connection: SyslogConnection) throws(DeliveryError) -> Bool {
         let start = queue[0].writtenByteCount
         let bytes = queue[0].bytes
-        guard case .bytes(let count) = try connection.write(
-            bytes.span.extracting(start..<bytes.count))
+        guard
+            case .bytes(let count) = try connection.write(
+                bytes.span.extracting(start..<bytes.count))
         else { return false }
         queue[0].writtenByteCount += count
         return count > 0

@@ -5,16 +5,19 @@ import Synchronization
 
 /// What may be written about a sink of type `file` beside the keys of all sinks.
 struct FileOptions: SinkOptions {
-    static let keys = ["path"]
+    static let keys = ["path", "rotate"]
 
     /// The file that is written.
     let path: String
+    /// When it is put aside; nil leaves that to others.
+    let rotation: FileRotation?
 
     init(reading reader: inout ConfigurationReader) {
         path = reader.requiredString("path")
         if !path.isEmpty, !path.hasPrefix("/") {
             reader.problem("path", "must begin with /, is \"\(path)\"")
         }
+        rotation = FileRotation(reading: &reader)
     }
 }
 
@@ -24,9 +27,10 @@ struct FileOptions: SinkOptions {
 // Safe because one thread makes all calls but wake, which touches the monitor only.
 final class FileSink: Sink, @unchecked Sendable {
     static let entry = SinkEntry(
-        type: "file", formats: [.canonical, .ecs, .ocsf],
+        type: "file", formats: [.canonical, .ecs, .ocsf, .cef, .leef],
         promise: "An event counts as delivered when it is safe on the disk.",
-        options: FileOptions.self, make: FileSink.init)
+        options: FileOptions.self
+    ) { configuration, options in FileSink(configuration, options) }
 
     /// The longest line that can be ours: how far back the start of a half line is looked for.
     static let lineByteLimit = 1 << 20
@@ -41,9 +45,21 @@ final class FileSink: Sink, @unchecked Sendable {
     // Rendered batches that are not written yet: where each ends in `output`.
     private var waiting: [(ticket: UInt64, end: Int, rejections: [Rejection])] = []
     private let wakeUp = Monitor(false)
+    private let rotation: FileRotation?
+    private let archive: FileArchive?
+    private let clock: any TimeSource
+    // What went wrong beside the deliveries; the next one fails with it, so that it is heard of.
+    private var trouble: DeliveryError?
+    private var isFirst = true
 
-    init(_ configuration: SinkConfiguration, _ options: FileOptions) {
+    init(
+        _ configuration: SinkConfiguration, _ options: FileOptions,
+        clock: any TimeSource = SystemClock()
+    ) {
         path = options.path
+        rotation = options.rotation
+        archive = options.rotation.map { FileArchive(path: options.path, rotation: $0) }
+        self.clock = clock
         rendering = EventRendering(configuration.format)
     }
 
@@ -61,8 +77,12 @@ final class FileSink: Sink, @unchecked Sendable {
         waitingAtMost timeout: Duration
     ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
         if waiting.isEmpty {
-            _ = wakeUp.wait(timeout: timeout) { isWoken in isWoken ? true : nil }
+            // What was put aside is compressed while there is nothing else to do, and a piece of
+            // it beside each delivery.
+            let pause = archive?.isBusy == true ? .zero : timeout
+            _ = wakeUp.wait(timeout: pause) { isWoken in isWoken ? true : nil }
         }
+        lookAfterArchive()
         wakeUp.withLock { isWoken in isWoken = false }
         guard !waiting.isEmpty else { return [] }
         let failure = writeWaiting()
@@ -103,12 +123,28 @@ final class FileSink: Sink, @unchecked Sendable {
     /// Writes all that waits with one write and one fdatasync; nil when it is safe.
     private func writeWaiting() -> DeliveryError? {
         do throws(SystemError) {
-            let file = try openFile()
+            if let trouble {
+                self.trouble = nil
+                return trouble
+            }
+            var file = try openFile()
             guard isRegular else {
                 try output.withBytes { (bytes) throws(SystemError) in try file.writeNext(bytes) }
                 return nil
             }
-            let start = try file.status().byteCount
+            // What the last stop has left uncompressed.
+            if isFirst { try archive?.begin() }
+            isFirst = false
+            let status = try file.status()
+            var start = status.byteCount
+            if let rotation,
+                rotation.isDue(
+                    byteCount: start, adding: output.count, writtenAt: status.modified,
+                    now: clock.now())
+            {
+                file = try putAside(rotation)
+                start = 0
+            }
             do throws(SystemError) {
                 try output.withBytes { (bytes) throws(SystemError) in try file.writeNext(bytes) }
                 try file.synchronizeData()
@@ -121,6 +157,33 @@ final class FileSink: Sink, @unchecked Sendable {
         } catch {
             file = nil
             return Self.failure(error)
+        }
+    }
+
+    /// Gives the file a name of its own and begins a new one.
+    private func putAside(_ rotation: FileRotation) throws(SystemError) -> File {
+        let folder = FileSystem.folder(of: path)
+        let name = rotation.name(
+            for: FileSystem.name(of: path), at: clock.now(),
+            besides: try FileSystem.names(in: folder))
+        try FileSystem.rename(path, to: folder + "/" + name)
+        file = nil
+        // Both names are made safe together, when the new file is opened.
+        let new = try openFile()
+        do throws(SystemError) {
+            try archive?.begin()
+        } catch {
+            trouble = Self.failure(error)
+        }
+        return new
+    }
+
+    private func lookAfterArchive() {
+        guard let archive, archive.isBusy else { return }
+        do throws(SystemError) {
+            try archive.proceed()
+        } catch {
+            trouble = Self.failure(error)
         }
     }
 
