@@ -30,8 +30,8 @@ struct AWSOptions: Sendable {
         isEndpointWritten = reader.node("endpoint") != nil
         let host = AWSOptions.host(of: service, region: region.isEmpty ? "none" : region)
         http = HTTPOptions(
-            reading: &reader, usual: Endpoint(text: "https://\(host)"), authenticates: false,
-            compression: nil)
+            reading: &reader, usual: Endpoint(text: "https://\(host)"), compression: nil,
+            authenticates: false)
         if http.endpoints.count > 1 {
             reader.problem("endpoint", "must be one URL: a request is signed for one host")
         }
