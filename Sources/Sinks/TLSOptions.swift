@@ -24,16 +24,6 @@ public struct TLSOptions: Sendable, Equatable {
     /// The system's authorities, no certificate of our own, full verification.
     public init() {}
 
-    /// The same for connections that are not made by libcurl.
-    var settings: TLSClient.Settings {
-        var settings = TLSClient.Settings()
-        settings.authorityFile = authorityFile
-        settings.certificateFile = certificateFile
-        settings.keyFile = keyFile
-        settings.isUnverified = isUnverified
-        return settings
-    }
-
     /// Reads the block `tls` and reports every mistake.
     init(reading reader: inout ConfigurationReader) {
         guard var child = reader.child("tls") else { return }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
+import Synchronization
 import TestSupport
 import Testing
 
@@ -22,12 +23,16 @@ import Testing
         return try FakeStreamServer(tls) { _ in .read }
     }
 
-    private func sink(_ server: FakeStreamServer, _ tls: String) throws -> any Sink {
+    private func sink(
+        _ server: FakeStreamServer, _ tls: String, _ clock: any TimeSource = SystemClock()
+    ) throws -> any Sink {
         let (read, problems) = Samples.configuration(
             "{id: logs, type: syslog, transport: tls, endpoint: '127.0.0.1:\(server.port)', "
                 + "tls: {\(tls)}}")
         #expect(problems == [])
-        return try SinkCatalog.make(try #require(read))
+        let configuration = try #require(read)
+        let options = try #require(configuration.options as? SyslogOptions)
+        return try SyslogSink(configuration, options, clock: clock)
     }
 
     private var trust: String { "ca_file: \(folder("ca.pem")), server_name: logs.example.org" }
@@ -98,25 +103,62 @@ import Testing
         #expect(server.received == [])
     }
 
-    @Test func theCertificateIsReadForEachConnection() throws {
+    @Test func aRenewedCertificateIsUsedByANewConnectionAndADamagedOneIsNot() throws {
         let server = try server(demandsCertificate: true)
         defer { server.stop() }
         try OpenSSLCommand.makeAuthority(folder, "other")
         try OpenSSLCommand.makeCertificate(folder, "agent.example.org", signedBy: "other")
+        let clock = LeapingClock()
         let sink = try sink(
             server,
             "\(trust), cert_file: \(folder("agent.example.org.pem")), "
-                + "key_file: \(folder("agent.example.org.key"))")
+                + "key_file: \(folder("agent.example.org.key"))", clock)
         #expect(Samples.failure(sink, Samples.delivery(1))?.code == .tls)
         try OpenSSLCommand.makeCertificate(folder, "agent.example.org", signedBy: "ca")
+        clock.leap(TLSMaterial.interval)
         #expect(Samples.failure(sink, Samples.delivery(1)) == nil)
-        #expect(!server.received.isEmpty)
-        // A pair that cannot be used is an alarm that names the file.
+        let received = server.received.count
+        #expect(received > 0)
+        #expect(sink.condition.certificateExpiry != nil)
+        // The connection that stands is given up for the sake of another renewal.
+        let before = server.connectionCount
+        try OpenSSLCommand.makeCertificate(folder, "agent.example.org", signedBy: "ca")
+        clock.leap(TLSMaterial.interval)
+        #expect(Samples.failure(sink, Samples.delivery(1)) == nil)
+        #expect(server.connectionCount == before + 1)
+        #expect(server.waitForEnds(before))
+        // What cannot be used is not, and that is said.
         try folder.write("agent.example.org.key", "no key")
-        sink.close()
-        let error = Samples.failure(sink, Samples.delivery(1))
-        #expect(error?.code == .tls)
-        #expect(error?.sentence.contains("agent.example.org.key") == true)
+        for _ in 0..<2 {
+            clock.leap(TLSMaterial.interval)
+            #expect(Samples.failure(sink, Samples.delivery(1)) == nil)
+        }
+        #expect(sink.condition.problem?.contains("agent.example.org.key") == true)
+        #expect(server.connectionCount == before + 1)
+    }
+
+    @Test func aPinLetsOneKeyInAndNoOther() throws {
+        let server = try server()
+        defer { server.stop() }
+        let wrong = Base64.encode([UInt8](repeating: 7, count: 32))
+        guard
+            case .alarm(let reason, .tls)? = Samples.failure(
+                try sink(server, "\(trust), pin_sha256: '\(wrong)'"), Samples.delivery(1))
+        else {
+            Issue.record("a key that is no pin was let in")
+            return
+        }
+        #expect(reason.contains("none of the pins"))
+        #expect(server.received == [])
+        try OpenSSLCommand.run(
+            OpenSSLCommand.path,
+            [
+                "pkey", "-in", folder("logs.example.org.key"), "-pubout", "-outform", "DER",
+                "-out", folder("key.der"),
+            ])
+        let right = Base64.encode(SHA256Hasher().digest(try folder.read("key.der")).bytes)
+        let pinned = try sink(server, "\(trust), pin_sha256: ['\(wrong)', '\(right)']")
+        #expect(Samples.failure(pinned, Samples.delivery(1)) == nil)
     }
 
     @Test func aReceiverWithoutTLSIsNotTalkedTo() throws {
@@ -125,5 +167,16 @@ import Testing
         let error = Samples.failure(try sink(server, trust), Samples.delivery(1))
         #expect(error != nil)
         #expect(!String(decoding: server.received, as: UTF8.self).contains("LoginSucceeded"))
+    }
+}
+
+/// The machine's clock, but for what a test has let it leap.
+private final class LeapingClock: TimeSource {
+    private let leapt = Mutex(Duration.zero)
+
+    func leap(_ duration: Duration) { leapt.withLock { $0 += duration } }
+    func now() -> Timestamp { SystemClock().now() }
+    func monotonic() -> MonotonicInstant {
+        SystemClock().monotonic().advanced(by: leapt.withLock { $0 })
     }
 }

@@ -25,14 +25,9 @@ public struct CertificateChain: Sendable, Equatable {
         while let certificate = try input.nextCertificate() {
             // Safe because the certificate belongs to this turn of the loop alone.
             defer { X509_free(certificate) }
-            var time = tm()
-            guard ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) == 1 else {
+            guard let end = CertificateChain.expiry(of: certificate) else {
                 throw CertificateError(description: "holds a certificate without an end")
             }
-            let end = Timestamp(
-                year: Int(time.tm_year) + 1900, month: Int(time.tm_mon) + 1,
-                day: Int(time.tm_mday), hour: Int(time.tm_hour), minute: Int(time.tm_min),
-                second: Int(time.tm_sec))
             expiry = min(expiry, end)
             count += 1
         }
@@ -41,6 +36,16 @@ public struct CertificateChain: Sendable, Equatable {
         }
         self.count = count
         self.expiry = expiry
+    }
+
+    // Safe because the certificate is the caller's and alive.
+    /// When a certificate of libcrypto expires.
+    static func expiry(of certificate: OpaquePointer) -> Timestamp? {
+        var time = tm()
+        guard ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) == 1 else { return nil }
+        return Timestamp(
+            year: Int(time.tm_year) + 1900, month: Int(time.tm_mon) + 1, day: Int(time.tm_mday),
+            hour: Int(time.tm_hour), minute: Int(time.tm_min), second: Int(time.tm_sec))
     }
 
     /// Throws unless `key` is a private key in PEM without a password, and that of the first
@@ -67,7 +72,7 @@ public struct CertificateChain: Sendable, Equatable {
 }
 
 /// A text in PEM that libcrypto reads piece by piece.
-private struct PEMInput: ~Copyable {
+struct PEMInput: ~Copyable {
     // Safe because init makes it and deinit frees it; a value that cannot be copied has one owner.
     private let input: OpaquePointer
 

@@ -3,17 +3,17 @@ import CSSL
 import Glibc
 
 /// The client's side of one connection under TLS 1.2 or later, for one thread. Nothing here waits.
-///
-/// The files are read when it is made, so each connection uses what is on the disk by then.
 public final class TLSClient {
     /// Whom to trust and who we are.
     public struct Settings: Sendable, Equatable {
         /// The authorities to trust, PEM, in place of the system's.
-        public var authorityFile: String?
-        /// Our own certificate chain, PEM.
-        public var certificateFile: String?
+        public var authorities: [UInt8]?
+        /// Our own certificate and those that lead to an authority, PEM.
+        public var certificate: [UInt8]?
         /// The key of that certificate, PEM.
-        public var keyFile: String?
+        public var key: Secret?
+        /// SHA-256 of the public keys that the peer may have, in base64; any when empty.
+        public var pins: [String] = []
         /// True when any certificate will do.
         public var isUnverified = false
 
@@ -40,6 +40,7 @@ public final class TLSClient {
     // Safe because init makes it and deinit frees it.
     private let session: OpaquePointer
     private let file: File
+    private let pins: [String]
     // Safe because init makes it and deinit frees it, after the session that points to it.
     private let wasAsked: UnsafeMutablePointer<Bool>
 
@@ -55,7 +56,9 @@ public final class TLSClient {
     ///
     /// - Parameter name: the host name or numeric address that the certificate must carry; a host
     ///   name is sent along as well (SNI, RFC 6066 §3).
-    public init(_ settings: Settings, name: String, over file: File) throws(TLSError) {
+    public init(
+        _ settings: Settings, name: String, over file: File
+    ) throws(CertificateError) {
         let context = try TLSClient.context(settings)
         // Safe because the session holds a reference of its own to the context.
         defer { SSL_CTX_free(context) }
@@ -65,6 +68,7 @@ public final class TLSClient {
         }
         self.session = session
         self.file = file
+        pins = settings.pins
         // Safe because deinit frees it.
         wasAsked = .allocate(capacity: 1)
         wasAsked.initialize(to: false)
@@ -92,10 +96,12 @@ public final class TLSClient {
         wasAsked.deallocate()
     }
 
-    private static func context(_ settings: Settings) throws(TLSError) -> OpaquePointer {
+    private static func context(
+        _ settings: Settings
+    ) throws(CertificateError) -> OpaquePointer {
         // Safe because the caller frees it, and this function where it throws.
         guard let context = SSL_CTX_new(TLS_client_method()) else { bug("no memory for TLS") }
-        do throws(TLSError) {
+        do throws(CertificateError) {
             try prepare(context, settings)
         } catch {
             SSL_CTX_free(context)
@@ -107,12 +113,10 @@ public final class TLSClient {
     // Safe because the context is the caller's and alive.
     private static func prepare(
         _ context: OpaquePointer, _ settings: Settings
-    ) throws(TLSError) {
+    ) throws(CertificateError) {
         ERR_clear_error()
         _ = SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, Int(TLS1_2_VERSION), nil)
         _ = SSL_CTX_ctrl(context, SSL_CTRL_MODE, modes, nil)
-        // A key with a password must not make libssl ask for it on a terminal.
-        SSL_CTX_set_default_passwd_cb(context) { _, _, _, _ in 0 }
         // Only asked when there is no certificate to answer with.
         SSL_CTX_set_client_cert_cb(context) { session, _, _ in
             // Safe because the place lives as long as the session.
@@ -121,24 +125,80 @@ public final class TLSClient {
         }
         SSL_CTX_set_verify(
             context, settings.isUnverified ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nil)
-        if let path = settings.authorityFile {
-            guard SSL_CTX_load_verify_file(context, path) == 1 else {
-                throw TLSServer.failure(path, "cannot be used as authorities in PEM")
+        if let authorities = settings.authorities {
+            let input = try PEMInput(authorities.span)
+            while let certificate = try input.nextCertificate() {
+                // Safe because the store counts a reference of its own.
+                X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate)
+                X509_free(certificate)
             }
         } else {
             SSL_CTX_set_default_verify_paths(context)
         }
-        guard let certificate = settings.certificateFile, let key = settings.keyFile else {
-            return
-        }
-        try TLSServer.load(certificate: certificate, key: key, into: context)
+        guard let certificate = settings.certificate, let key = settings.key else { return }
+        try introduce(context, certificate, key)
     }
+
+    // Safe because the context is the caller's and alive.
+    /// Hands over our own certificate, what leads from it to an authority, and its key.
+    private static func introduce(
+        _ context: OpaquePointer, _ chain: [UInt8], _ key: Secret
+    ) throws(CertificateError) {
+        let input = try PEMInput(chain.span)
+        guard let own = try input.nextCertificate() else {
+            throw CertificateError(description: "holds no certificate in PEM")
+        }
+        SSL_CTX_use_certificate(context, own)
+        X509_free(own)
+        while let next = try input.nextCertificate() {
+            // Safe because the context owns it from now on, unless it refuses.
+            if SSL_CTX_ctrl(context, addToChain, 0, UnsafeMutableRawPointer(next)) != 1 {
+                X509_free(next)
+            }
+        }
+        let keys = try key.withBytes { (bytes) throws(CertificateError) in try PEMInput(bytes) }
+        guard let pair = keys.privateKey() else {
+            throw CertificateError(
+                description: "holds no private key in PEM, or one with a password")
+        }
+        // Safe because the context counts a reference of its own.
+        defer { EVP_PKEY_free(pair) }
+        guard SSL_CTX_use_PrivateKey(context, pair) == 1 else {
+            ERR_clear_error()
+            throw CertificateError(description: "is not the key of the certificate")
+        }
+    }
+
+    /// SSL_CTRL_EXTRA_CHAIN_CERT.
+    private static let addToChain: Int32 = 14
 
     /// Goes on with the handshake.
     public func handshake() -> Outcome {
         ERR_clear_error()
         let result = SSL_do_handshake(session)
-        return result == 1 ? .done(0) : outcome(result)
+        guard result == 1 else { return outcome(result) }
+        return look() ? .done(0) : .refused("its public key is none of the pins")
+    }
+
+    /// When the peer's certificate expires; nil before the handshake is done.
+    public private(set) var peerExpiry: Timestamp?
+
+    /// Looks at the peer's certificate; false when there are pins and none is that of its key.
+    private func look() -> Bool {
+        guard let certificate = SSL_get1_peer_certificate(session) else { return pins.isEmpty }
+        // Safe because the reference is ours.
+        defer { X509_free(certificate) }
+        peerExpiry = CertificateChain.expiry(of: certificate)
+        if pins.isEmpty { return true }
+        let key = X509_get_X509_PUBKEY(certificate)
+        // Safe because libcrypto allocates the bytes and says how many they are.
+        var start: UnsafeMutablePointer<UInt8>?
+        let count = Int(i2d_X509_PUBKEY(key, &start))
+        guard count > 0, let start else { return false }
+        defer { CRYPTO_free(start, nil, 0) }
+        // Safe because the bytes outlive the copy.
+        let bytes = Array(UnsafeBufferPointer(start: start, count: count))
+        return pins.contains(Base64.encode(SHA256Hasher().digest(bytes).bytes))
     }
 
     /// Takes a piece of what the peer has sent and forgets it; notes alerts and tickets.

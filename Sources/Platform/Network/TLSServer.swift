@@ -47,7 +47,15 @@ public final class TLSServer: @unchecked Sendable {
         // The buffers of a silent connection are given back.
         _ = SSL_CTX_ctrl(context, SSL_CTRL_MODE, Int(SSL_MODE_RELEASE_BUFFERS), nil)
         ERR_clear_error()
-        try TLSServer.load(certificate: certificate, key: key, into: context)
+        guard SSL_CTX_use_certificate_chain_file(context, certificate) == 1 else {
+            throw TLSServer.failure(certificate, "cannot be used as a certificate chain in PEM")
+        }
+        guard SSL_CTX_use_PrivateKey_file(context, key, X509_FILETYPE_PEM) == 1 else {
+            throw TLSServer.failure(key, "cannot be used as the key of \(certificate)")
+        }
+        guard SSL_CTX_check_private_key(context) == 1 else {
+            throw TLSServer.failure(key, "is not the key of \(certificate)")
+        }
         guard let clientAuthorities else { return }
         guard SSL_CTX_load_verify_file(context, clientAuthorities) == 1,
             let names = SSL_load_client_CA_file(clientAuthorities)
@@ -62,23 +70,7 @@ public final class TLSServer: @unchecked Sendable {
         SSL_CTX_free(context)
     }
 
-    // Safe because the context is the caller's and alive.
-    /// Reads a certificate chain and its key, PEM both.
-    static func load(
-        certificate: String, key: String, into context: OpaquePointer
-    ) throws(TLSError) {
-        guard SSL_CTX_use_certificate_chain_file(context, certificate) == 1 else {
-            throw failure(certificate, "cannot be used as a certificate chain in PEM")
-        }
-        guard SSL_CTX_use_PrivateKey_file(context, key, X509_FILETYPE_PEM) == 1 else {
-            throw failure(key, "cannot be used as the key of \(certificate)")
-        }
-        guard SSL_CTX_check_private_key(context) == 1 else {
-            throw failure(key, "is not the key of \(certificate)")
-        }
-    }
-
-    static func failure(_ path: String, _ sentence: String) -> TLSError {
+    private static func failure(_ path: String, _ sentence: String) -> TLSError {
         let reason = TLSServer.lastError()
         return TLSError(path: path, reason: sentence + (reason.isEmpty ? "" : " (\(reason))"))
     }

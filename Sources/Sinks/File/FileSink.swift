@@ -48,8 +48,8 @@ final class FileSink: Sink, @unchecked Sendable {
     private let rotation: FileRotation?
     private let archive: FileArchive?
     private let clock: any TimeSource
-    // What went wrong beside the deliveries; the next one fails with it, so that it is heard of.
-    private var trouble: DeliveryError?
+    // What went wrong beside the deliveries.
+    private var problem: String?
     private var isFirst = true
 
     init(
@@ -107,6 +107,8 @@ final class FileSink: Sink, @unchecked Sendable {
         }
     }
 
+    var condition: SinkCondition { SinkCondition(problem: problem) }
+
     func close() {
         file = nil
         waiting.removeAll()
@@ -123,17 +125,13 @@ final class FileSink: Sink, @unchecked Sendable {
     /// Writes all that waits with one write and one fdatasync; nil when it is safe.
     private func writeWaiting() -> DeliveryError? {
         do throws(SystemError) {
-            if let trouble {
-                self.trouble = nil
-                return trouble
-            }
             var file = try openFile()
             guard isRegular else {
                 try output.withBytes { (bytes) throws(SystemError) in try file.writeNext(bytes) }
                 return nil
             }
             // What the last stop has left uncompressed.
-            if isFirst { try archive?.begin() }
+            if isFirst { beginArchive() }
             isFirst = false
             let status = try file.status()
             var start = status.byteCount
@@ -170,12 +168,17 @@ final class FileSink: Sink, @unchecked Sendable {
         file = nil
         // Both names are made safe together, when the new file is opened.
         let new = try openFile()
+        beginArchive()
+        return new
+    }
+
+    private func beginArchive() {
         do throws(SystemError) {
             try archive?.begin()
+            problem = nil
         } catch {
-            trouble = Self.failure(error)
+            problem = "rotate: \(error)"
         }
-        return new
     }
 
     private func lookAfterArchive() {
@@ -183,7 +186,7 @@ final class FileSink: Sink, @unchecked Sendable {
         do throws(SystemError) {
             try archive.proceed()
         } catch {
-            trouble = Self.failure(error)
+            problem = "rotate: \(error); the file stays as it is until the next one is put aside"
         }
     }
 

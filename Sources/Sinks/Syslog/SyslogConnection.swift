@@ -12,6 +12,8 @@ final class SyslogConnection {
     }
 
     let openedAt: MonotonicInstant
+    /// Which of the contents of the files of `tls` it was made with.
+    let version: Int
     private let file: File
     private let tls: TLSClient?
     private let isDatagram: Bool
@@ -21,11 +23,12 @@ final class SyslogConnection {
     private var awaitsWriting = false
 
     init(
-        _ file: File, _ tls: TLSClient?, _ transport: SyslogOptions.Transport,
+        _ file: File, _ tls: TLSClient?, _ transport: SyslogOptions.Transport, version: Int,
         openedAt: MonotonicInstant
     ) {
         self.file = file
         self.tls = tls
+        self.version = version
         self.openedAt = openedAt
         isDatagram = transport == .udp
     }
@@ -38,6 +41,9 @@ final class SyslogConnection {
         guard let tls, !tls.isAccepted else { return openedAt }
         return openedAt.advanced(by: SyslogLimit.probationTime)
     }
+
+    /// When the receiver's certificate expires.
+    var peerExpiry: Timestamp? { tls?.peerExpiry }
 
     /// How many bytes the kernel has taken, TLS's own ones included.
     var sentByteCount: UInt64 { tls?.sentByteCount ?? plainByteCount }

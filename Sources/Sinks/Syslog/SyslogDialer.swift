@@ -13,6 +13,8 @@ final class SyslogDialer {
         case failed(DeliveryError)
     }
 
+    /// The files of `tls`; nil without TLS.
+    private(set) var material: TLSMaterial?
     private let options: SyslogOptions
     private let bell: Bell
     private let place: String
@@ -25,10 +27,18 @@ final class SyslogDialer {
     private var addressDeadline = MonotonicInstant(nanoseconds: 0)
     private var failure: DeliveryError?
 
-    init(_ options: SyslogOptions, bell: Bell) {
+    init(
+        _ options: SyslogOptions, bell: Bell, sink: String, at now: MonotonicInstant
+    ) throws(SinkError) {
         self.options = options
+        if let tls = options.tls { material = try TLSMaterial(tls, sink: sink, at: now) }
         self.bell = bell
         place = "\(options.host):\(options.port)"
+    }
+
+    /// Reads the files of `tls` again when it is time to.
+    func refresh(at now: MonotonicInstant) {
+        material?.refresh(at: now)
     }
 
     /// Forgets the attempt, but for a lookup that is under way.
@@ -145,16 +155,16 @@ final class SyslogDialer {
     // MARK: TLS
 
     private func agree(_ file: File, at now: MonotonicInstant) throws(DeliveryError) -> Progress {
-        guard let options = options.tls else { return connected(file, nil, at: now) }
+        guard let settings else { return connected(file, nil, at: now) }
         let session: TLSClient
         if let tls {
             session = tls
         } else {
-            do throws(TLSError) {
-                session = try TLSClient(
-                    options.settings, name: options.serverName ?? self.options.host, over: file)
+            do throws(CertificateError) {
+                let name = options.tls?.serverName ?? options.host
+                session = try TLSClient(settings, name: name, over: file)
             } catch {
-                throw .alarm(reason: "tls: \(error)", code: .tls)
+                throw .alarm(reason: "tls: a file \(error)", code: .tls)
             }
             tls = session
             // From now on the address has answered; what is left is the time of the attempt.
@@ -174,10 +184,23 @@ final class SyslogDialer {
         return .underWay
     }
 
+    private var settings: TLSClient.Settings? {
+        guard let tls = options.tls, let content = material?.content else { return nil }
+        var settings = TLSClient.Settings()
+        settings.authorities = content.authorities
+        settings.certificate = content.certificate
+        settings.key = content.key
+        settings.pins = tls.pins
+        settings.isUnverified = tls.isUnverified
+        return settings
+    }
+
     private func connected(
         _ file: File, _ session: TLSClient?, at now: MonotonicInstant
     ) -> Progress {
         stop()
-        return .connected(SyslogConnection(file, session, options.transport, openedAt: now))
+        return .connected(
+            SyslogConnection(
+                file, session, options.transport, version: material?.version ?? 0, openedAt: now))
     }
 }

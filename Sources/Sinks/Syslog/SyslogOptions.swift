@@ -15,8 +15,7 @@ enum SyslogLimit {
     /// How long nothing is sent over a new connection of TLS 1.3 on which no ticket came: a server
     /// that refuses our certificate, or wants one, says so after its part of the handshake.
     static let probationTime = Duration.seconds(1)
-    /// A connection is closed after this, so that names are resolved again and certificates on
-    /// disk are read again.
+    /// A connection is closed after this, so that names are resolved again.
     static let connectionAge = Duration.seconds(300)
     /// How long a receiver may take to close a connection that we have ended.
     static let farewellTime = Duration.seconds(2)

@@ -16,7 +16,8 @@ final class SyslogSink: Sink, @unchecked Sendable {
         promise: "Syslog has no acknowledgement: an event counts as delivered when the receiver's "
             + "kernel has taken it (over UDP: when it was sent) and no alert, reset or end came "
             + "for a while; what the receiver loses after that, nobody tells.",
-        options: SyslogOptions.self, make: SyslogSink.init)
+        options: SyslogOptions.self
+    ) { (configuration, options) throws(SinkError) in try SyslogSink(configuration, options) }
 
     /// A rendered batch on its way out.
     private struct Outgoing {
@@ -31,7 +32,7 @@ final class SyslogSink: Sink, @unchecked Sendable {
     private let options: SyslogOptions
     private let bell: Bell
     private let dialer: SyslogDialer
-    private let clock = SystemClock()
+    private let clock: any TimeSource
     private var rendering: SyslogMessage
     private var message = ByteWriter(capacity: 4096)
     private var queue: [Outgoing] = []
@@ -42,26 +43,20 @@ final class SyslogSink: Sink, @unchecked Sendable {
     private var resumesAt = MonotonicInstant(nanoseconds: 0)
     private var departing: (connection: SyslogConnection, until: MonotonicInstant)?
 
-    init(_ configuration: SinkConfiguration, _ options: SyslogOptions) throws(SinkError) {
+    init(
+        _ configuration: SinkConfiguration, _ options: SyslogOptions,
+        clock: any TimeSource = SystemClock()
+    ) throws(SinkError) {
         do throws(SystemError) {
             bell = try Bell()
         } catch {
             throw SinkError(sink: configuration.id, "\(error)")
         }
         self.options = options
-        dialer = SyslogDialer(options, bell: bell)
+        self.clock = clock
+        dialer = try SyslogDialer(
+            options, bell: bell, sink: configuration.id, at: clock.monotonic())
         rendering = SyslogMessage(configuration.format, options)
-        for (key, path) in [
-            ("ca_file", options.tls?.authorityFile), ("cert_file", options.tls?.certificateFile),
-            ("key_file", options.tls?.keyFile),
-        ] {
-            guard let path else { continue }
-            do throws(SystemError) {
-                _ = try File(path)
-            } catch {
-                throw SinkError(sink: configuration.id, "tls.\(key): \(error)")
-            }
-        }
     }
 
     func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
@@ -149,6 +144,13 @@ final class SyslogSink: Sink, @unchecked Sendable {
         }
     }
 
+    var condition: SinkCondition {
+        let expiries = [dialer.material?.content.expiry, connection?.peerExpiry]
+        return SinkCondition(
+            certificateExpiry: expiries.compactMap { $0 }.min(),
+            problem: dialer.material?.problem)
+    }
+
     func close() {
         queue.removeAll()
         rejections.removeAll()
@@ -168,6 +170,12 @@ final class SyslogSink: Sink, @unchecked Sendable {
     /// Does all that can be done without waiting.
     private func proceed(at now: MonotonicInstant) {
         dropDeparted(at: now)
+        dialer.refresh(at: now)
+        if let connection, isAged(connection, at: now), window.isEmpty,
+            queue.first?.writtenByteCount ?? 0 == 0
+        {
+            depart(connection, at: now)
+        }
         if connection == nil, !queue.isEmpty {
             switch dialer.proceed(at: now) {
             case .underWay: return
@@ -195,9 +203,6 @@ final class SyslogSink: Sink, @unchecked Sendable {
             let reason = "\(options.host):\(options.port): the receiver takes nothing any more"
             return fail(.retry(after: nil, reason: reason, code: .timeout))
         }
-        if isAged(connection, at: now), window.isEmpty, queue.first?.writtenByteCount ?? 0 == 0 {
-            depart(connection, at: now)
-        }
     }
 
     private func settle(_ ticket: UInt64) {
@@ -216,8 +221,10 @@ final class SyslogSink: Sink, @unchecked Sendable {
         rejections.removeAll()
     }
 
+    /// Whether a connection has to be made anew: it is old, or was made with old certificates.
     private func isAged(_ connection: SyslogConnection, at now: MonotonicInstant) -> Bool {
         now >= connection.openedAt.advanced(by: SyslogLimit.connectionAge)
+            || connection.version != dialer.material?.version ?? 0
     }
 
     private func depart(_ connection: SyslogConnection, at now: MonotonicInstant) {
