@@ -143,6 +143,27 @@ import Testing
         }
     }
 
+    @Test func theTableOfAllModelsNamesTheSameKeys() {
+        // What is no row of CEF: the header, and an address where it is one of version 6.
+        let others: Set<String> = ["name", "severity", "c6a2"]
+        var rendered: [String: Set<Field>] = [:]
+        for row in CEFMapping.rows {
+            switch row.source {
+            case .field(let field), .milliseconds(let field), .version4(let field),
+                .version6(let field):
+                rendered[String(describing: row.key), default: []].insert(field)
+            case .category, .severity, .stream, .sequence, .proof: continue
+            }
+        }
+        var documented: [String: Set<Field>] = [:]
+        for row in FieldMapping.table {
+            if let key = row.cef { documented[key, default: []].insert(row.field) }
+        }
+        for key in Set(rendered.keys).union(documented.keys).subtracting(others) {
+            #expect(rendered[key] == documented[key], "\(key)")
+        }
+    }
+
     @Test func theTableNamesMomentsAsTheyAre() {
         #expect(PairRendering.milliseconds(Array("1970-01-01T00:00:00.000999Z".utf8)) == [0x30])
         #expect(PairRendering.milliseconds(Array("yesterday".utf8)) == [])

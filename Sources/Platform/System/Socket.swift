@@ -40,6 +40,7 @@ public enum Socket {
         withPeer(of: descriptor) { _, _ in true } ?? false
     }
 
+    // Safe because the address lives for the call.
     private static func withPeer<Result>(
         of descriptor: Int32, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result?
     ) -> Result? {
@@ -54,6 +55,7 @@ public enum Socket {
         }
     }
 
+    // Safe because the caller owns the address for the call.
     /// An address and its port, as `192.0.2.1:514` or `[2001:db8::1]:514`.
     static func text(_ address: UnsafePointer<sockaddr>, _ size: socklen_t) -> String? {
         var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))

@@ -81,7 +81,7 @@ extension FieldMapping {
         .init(
             .requestStatus, "the status of the answer",
             ecs: [.at("http.response.status_code")], ocsf: [.at("http_response.code")],
-            otlp: "http.response.status_code"),
+            otlp: "http.response.status_code", cef: "cn2"),
         .init(
             .requestTraceID, "the W3C trace",
             ecs: [.at("trace.id")], ocsf: [.at("unmapped.request.trace_id")],
@@ -102,7 +102,9 @@ extension FieldMapping {
             ecs: [.at("oauth.resource")],
             ocsf: [
                 .at("resources", .identifiers, in: [.apiActivity]),
-                .at("unmapped.request.resource", in: DocumentMember.every.subtracting([.apiActivity])),
+                .at(
+                    "unmapped.request.resource",
+                    in: DocumentMember.every.subtracting([.apiActivity])),
             ],
             otlp: "oauth.resource"),
     ]
@@ -112,7 +114,7 @@ extension FieldMapping {
             .grantID, "what ties the code, its tokens and their refreshes together",
             ecs: [.at("oauth.grant.id")],
             ocsf: [.at("metadata.correlation_uid"), .at("unmapped.grant.id")],
-            otlp: "oauth.grant.id"),
+            otlp: "oauth.grant.id", cef: "cs3"),
         .init(
             .grantType, "the grant, as IANA spells it",
             ecs: [.at("oauth.grant.type")], ocsf: [.at("unmapped.grant.type")],
@@ -132,7 +134,7 @@ extension FieldMapping {
                 .at("unmapped.scope.requested"),
                 .at("privileges", in: [.userAccess], when: [.privilegesAreRequested]),
             ],
-            otlp: "oauth.scope.requested"),
+            otlp: "oauth.scope.requested", cef: "cs4"),
         .init(
             .scopeGranted, "the scopes that were given",
             ecs: [.at("oauth.scope.granted")],
@@ -238,7 +240,7 @@ extension FieldMapping {
                 .at("group.name", .first, in: [.groupManagement], when: [.groupIsAdded]),
                 .at("user.uid", .first, in: [.groupManagement], when: [.memberIsAdded]),
             ],
-            otlp: "oauth.change.added"),
+            otlp: "oauth.change.added", cef: "cs4"),
         .init(
             .changeRemoved, "what was taken away",
             ecs: [.at("oauth.change.removed")],
@@ -248,7 +250,7 @@ extension FieldMapping {
                 .at("group.name", .first, in: [.groupManagement], when: [.groupIsRemoved]),
                 .at("user.uid", .first, in: [.groupManagement], when: [.memberIsRemoved]),
             ],
-            otlp: "oauth.change.removed"),
+            otlp: "oauth.change.removed", cef: "cs4"),
     ]
 
     // The signed bytes carry these; no other model has a place for them.

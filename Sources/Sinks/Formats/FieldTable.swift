@@ -65,14 +65,14 @@ extension FieldMapping {
         .init(
             .providerEvent, "the provider's own word for it",
             ecs: [.at("event.code")], ocsf: [.at("metadata.event_code")],
-            cim: ["signature_id"], otlp: "oauth.provider.event", cef: "deviceEventClassId"),
+            cim: ["signature_id"], otlp: "oauth.provider.event", cef: "cat"),
         .init(
             .providerEventID, "the provider's own id of it",
             ocsf: [.at("metadata.original_event_uid")], otlp: "oauth.provider.event_id"),
         .init(
             .providerVendor, "who makes the provider",
             ecs: [.at("observer.vendor")], ocsf: [.at("metadata.product.vendor_name")],
-            cim: ["vendor_product"], otlp: "oauth.provider.vendor", cef: "deviceVendor"),
+            cim: ["vendor_product"], otlp: "oauth.provider.vendor"),
         .init(
             .providerProduct, "which provider it is",
             ecs: [.at("event.provider"), .at("observer.product")],
@@ -84,11 +84,11 @@ extension FieldMapping {
                     "service.name", in: [.authentication],
                     without: [.clientID, .clientName, .providerHost]),
             ],
-            cim: ["vendor_product"], otlp: "oauth.provider.product", cef: "deviceProduct"),
+            cim: ["vendor_product"], otlp: "oauth.provider.product", cef: "destinationServiceName"),
         .init(
             .providerVersion, "its version",
             ecs: [.at("observer.version")], ocsf: [.at("metadata.product.version")],
-            otlp: "oauth.provider.version", cef: "deviceVersion"),
+            otlp: "oauth.provider.version"),
         .init(
             .providerHost, "the host that logged it",
             ecs: [.at("observer.hostname")],
@@ -102,7 +102,7 @@ extension FieldMapping {
             .providerIssuer, "the issuer of OpenID Connect",
             ecs: [.at("oauth.issuer")],
             ocsf: [.at("actor.idp.issuer"), .at("session.issuer", in: [.authentication])],
-            otlp: "oauth.issuer"),
+            otlp: "oauth.issuer", cef: "cs1"),
     ]
 
     static let error: [FieldMapping] = [
@@ -166,7 +166,7 @@ extension FieldMapping {
                 .at("user.email_addr", in: users, when: [.userIsActor, .actorEmailIsValid]),
                 .at("unmapped.actor.email", unless: [.actorEmailIsValid, .actorIsAddress]),
             ],
-            otlp: "user.email"),
+            otlp: "user.email", cef: "suser"),
     ]
 
     static let target: [FieldMapping] = [
@@ -174,7 +174,9 @@ extension FieldMapping {
             .targetType, "what kind of thing it was done to",
             ecs: [.at("oauth.target.type", unless: placedTargets)],
             ocsf: [
-                .at("user.type_id", OCSFWords.targetUserTypeNumber, in: users, when: [.userIsTarget]),
+                .at(
+                    "user.type_id", OCSFWords.targetUserTypeNumber, in: users, when: [.userIsTarget]
+                ),
                 .at("user.type", OCSFWords.targetUserType, in: users, when: [.userIsTarget]),
                 .at(
                     "entity.type_id", OCSFWords.entityTypeNumber, in: entities,
@@ -185,7 +187,7 @@ extension FieldMapping {
                 .at("entity.name", in: entities, when: [.entityIsKind]),
                 .at("unmapped.target.type", when: [.targetIsUnplaced]),
             ],
-            cim: ["Change.object_category"], otlp: "oauth.target.type"),
+            cim: ["Change.object_category"], otlp: "oauth.target.type", cef: "flexString1"),
         .init(
             .targetID, "what it was done to: the identifier at the provider",
             ecs: [
@@ -243,7 +245,7 @@ extension FieldMapping {
                     "unmapped.target.email", in: [.entityManagement, .groupManagement],
                     unless: [.targetIsUnplaced, .userIsTarget, .targetIsAddress]),
             ],
-            otlp: "oauth.target.email"),
+            otlp: "oauth.target.email", cef: "duser"),
     ]
 
     // MARK: Groups of classes

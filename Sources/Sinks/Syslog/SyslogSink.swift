@@ -10,7 +10,7 @@ import Platform
 // Safe because one thread makes all calls but wake, which rings a bell that any thread may ring.
 final class SyslogSink: Sink, @unchecked Sendable {
     static let entry = SinkEntry(
-        type: "syslog", formats: [.canonical, .ecs, .cef, .leef],
+        type: "syslog", formats: [.canonical, .ecs, .ocsf, .cef, .leef],
         batch: SinkConfiguration.Batch(
             byteLimit: 2 << 20, countLimit: 4000, waitLimit: .milliseconds(200)),
         promise: "Syslog has no acknowledgement: an event counts as delivered when the receiver's "
