@@ -131,6 +131,18 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        "<center>No required SSL certificate was sent</center>",
+        "<center>The SSL certificate error</center>",
+        "<center>The plain HTTP request was sent to HTTPS port</center>",
+    ])
+    func aRefusalThatIsAboutTLSIsAnAlarm(words: String) throws {
+        guard case .alarm(_, .tls)? = try failure(.reply(400, "<html>\(words)</html>"), 1) else {
+            Issue.record("an event was blamed for a certificate")
+            return
+        }
+    }
+
     @Test func whatPassesIsTriedAgain() throws {
         for status in [408, 425, 429, 500, 502, 503] {
             guard

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Platform
 
 /// The bounds of an exchange over HTTP.
 enum HTTPLimit {
@@ -28,6 +29,8 @@ enum HTTPLimit {
     static let retryAfter = Duration.seconds(3600)
     /// The longest value of a header line that is taken from an answer.
     static let headerByteCount = 4 << 10
+    /// How much of an answer is looked through for words that are known.
+    static let pageByteCount = 4 << 10
     /// How much of an answer stands in a sentence.
     static let quotedByteCount = 240
     /// What is sent and received in one piece.
@@ -76,11 +79,23 @@ struct HTTPAnswer: Sendable {
             return .retry(after: retryAfter, reason: sentence, code: .timeout)
         case 429:
             return .retry(after: retryAfter, reason: sentence, code: .busy)
+        case 400 where speaksOfTLS:
+            return .alarm(reason: sentence, code: .tls)
         case 400...499:
             if eventCount > 1 { return .split(reason: sentence, code: .refused) }
             return reject(.refused)
         default:
             return .retry(after: retryAfter, reason: sentence, code: .server)
+        }
+    }
+
+    /// nginx answers 400 when the client's certificate is missing or not good, or when a request in
+    /// clear comes where TLS is spoken. None of that is about events.
+    private var speaksOfTLS: Bool {
+        let words = ["SSL certificate", "plain HTTP request was sent to HTTPS port"]
+        let range = 0..<min(body.count, HTTPLimit.pageByteCount)
+        return words.contains {
+            ByteSearch.first(Array($0.utf8), in: body.span, range) != nil
         }
     }
 
