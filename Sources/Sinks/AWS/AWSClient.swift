@@ -147,7 +147,6 @@ final class AWSClient {
             .retry(after: nil, reason: "\(host): no answer in time", code: .timeout))
     }
 
-
     /// Breaks off what is under way and closes all connections.
     func close() {
         client.close()
