@@ -148,7 +148,7 @@ struct DeliveryPlan {
             verdict.retry = code
             verdict.isUp = false
             verdict.problem = reason
-            again(piece, piece.batch, rest: retryPolicy.failed(asked: after, jitter: jitter), now)
+            again(piece, piece.batch, rest: restAfterFailure(after, now, jitter), now)
         case .failure(.alarm(let reason, let code)):
             verdict.retry = code
             verdict.isUp = false
@@ -176,8 +176,16 @@ struct DeliveryPlan {
             return
         }
         verdict.retry = .busy
-        let rest = retryPolicy.failed(asked: after, jitter: jitter)
+        let rest = restAfterFailure(after, now, jitter)
         again(piece, piece.batch.selecting(retry), rest: rest, now)
+    }
+
+    /// Requests that fail together are one failure: what fails during a rest says nothing new.
+    private mutating func restAfterFailure(
+        _ asked: Duration?, _ now: MonotonicInstant, _ jitter: Double
+    ) -> Duration {
+        asked == nil && isResting(at: now)
+            ? .zero : retryPolicy.failed(asked: asked, jitter: jitter)
     }
 
     private mutating func again(

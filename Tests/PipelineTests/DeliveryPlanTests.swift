@@ -69,6 +69,22 @@ private func rejection(_ index: Int) -> Rejection {
     #expect(again?.ticket != first?.ticket)
 }
 
+@Test func requestsThatFailTogetherAreOneFailure() {
+    var plan = plan(inFlight: 16)
+    for span in 0..<16 { plan.add(batch(1), span: UInt64(span)) }
+    let failure = DeliveryError.retry(after: nil, reason: "reset", code: .connection)
+    var now = start
+    for rest in [1, 2, 4] {
+        let tickets = (0..<16).compactMap { _ in plan.next(at: now)?.ticket }
+        #expect(tickets.count == 16)
+        for ticket in tickets {
+            _ = plan.finished(ticket, .failure(failure), at: now, jitter: 1)
+        }
+        #expect(plan.rest(at: now) == .seconds(rest))
+        now = now.advanced(by: .seconds(rest))
+    }
+}
+
 @Test func onlyTheEventsThatAskForItGoAgain() {
     var plan = plan()
     plan.add(batch(5), span: 1)
