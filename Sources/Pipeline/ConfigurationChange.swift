@@ -32,7 +32,7 @@ struct ConfigurationChange: Sendable, Equatable {
     /// Keys of a sink that say how it is reached, not what goes where.
     static let deliveryKeys: Set<String> = [
         "auth", "headers", "tls", "proxy", "timeout", "compression", "batch", "in_flight", "retry",
-        "dead_letter",
+        "dead_letter", "sasl",
     ]
 
     /// Compares two setups.

@@ -80,6 +80,9 @@ extension String {
     "sinks: [{id: a, type: s3, auth: {qqqqqqqqqq: 1}}]",
     "sinks: [{id: a, type: s3, object_lock: {qqqqqqqqqq: 1}}]",
     "sinks: [{id: a, type: http, qqqqqqqqqq: 1}]",
+    "sinks: [{id: a, type: kafka, qqqqqqqqqq: 1}]",
+    "sinks: [{id: a, type: kafka, sasl: {qqqqqqqqqq: 1}}]",
+    "sinks: [{id: a, type: otlp, qqqqqqqqqq: 1}]",
 ])
 func everyKeyIsInTheManual(block: String) throws {
     let keys = knownKeys(block)

@@ -68,6 +68,29 @@ import Testing
         #expect(Array(request.body.prefix(2)) == [0x1F, 0x8B])
     }
 
+    @Test func headersAreSentWithEachRequest() throws {
+        let server = try FakeHTTPServer(always: .reply(200))
+        defer { server.stop() }
+        let sink = try sink(server, "headers: {X-Api-Key: abc, X-Scope: team}")
+        #expect(Samples.failure(sink, Samples.delivery(1)) == nil)
+        let request = try #require(server.requests.first)
+        #expect(request.headers["x-api-key"] == "abc")
+        #expect(request.headers["x-scope"] == "team")
+    }
+
+    @Test(arguments: [
+        "headers: {Content-Type: text/plain}", "headers: {X-A: a, x-a: b}",
+        "headers: {X: '{sink}'}",
+        "auth: {bearer: abc}, headers: {Authorization: secret-word}",
+    ])
+    func headersThatDoNotGoTogetherAreMistakes(text: String) {
+        let (_, problems) = Samples.configuration(
+            "{id: siem, type: otlp, endpoint: 'http://127.0.0.1:4318', \(text)}")
+        #expect(problems.count == 1, "\(problems)")
+        #expect(problems.first?.contains(": headers: ") == true)
+        #expect(problems.first?.contains("secret-word") == false)
+    }
+
     @Test(arguments: [200, 202, 204])
     func noBytesAreAResponseWithEveryFieldUnset(status: Int) throws {
         #expect(try failure(status, [], 3) == nil)

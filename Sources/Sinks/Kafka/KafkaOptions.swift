@@ -9,6 +9,8 @@ enum KafkaLimit {
     static let troubleTime = Duration.seconds(5)
     /// How often that is looked at.
     static let lookTime = Duration.milliseconds(500)
+    /// The longest delay before a broker is connected to again.
+    static let reconnectTime = Duration.seconds(2)
     /// How long a topic may be unknown before that counts.
     static let topicTime = Duration.seconds(3)
     /// For the answer to `sealtail check`, one try after the other.

@@ -18,6 +18,7 @@ struct KafkaSettings {
         set("compression.type", options.compression.rawValue)
         set("message.timeout.ms", KafkaLimit.messageTime.milliseconds)
         set("topic.metadata.propagation.max.ms", KafkaLimit.topicTime.milliseconds)
+        set("reconnect.backoff.max.ms", KafkaLimit.reconnectTime.milliseconds)
         // Room for all that can be under way; more is tried again.
         let batch = configuration.batch
         set("queue.buffering.max.messages", "\(configuration.inFlight * batch.countLimit)")

@@ -37,7 +37,7 @@ final class OTLPSink: Sink, @unchecked Sendable {
         gzip = isCompressed ? GzipEncoder(level: 1) : nil
         client = try HTTPClient(
             sink: configuration.id, options.http, headers: headers,
-            inFlight: configuration.inFlight)
+            secretHeaders: options.headers, inFlight: configuration.inFlight)
     }
 
     func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
