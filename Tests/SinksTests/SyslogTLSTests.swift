@@ -150,13 +150,7 @@ import Testing
         }
         #expect(reason.contains("none of the pins"))
         #expect(server.received == [])
-        try OpenSSLCommand.run(
-            OpenSSLCommand.path,
-            [
-                "pkey", "-in", folder("logs.example.org.key"), "-pubout", "-outform", "DER",
-                "-out", folder("key.der"),
-            ])
-        let right = Base64.encode(SHA256Hasher().digest(try folder.read("key.der")).bytes)
+        let right = try OpenSSLCommand.publicKeyDigest(folder, "logs.example.org")
         let pinned = try sink(server, "\(trust), pin_sha256: ['\(wrong)', '\(right)']")
         #expect(Samples.failure(pinned, Samples.delivery(1)) == nil)
     }

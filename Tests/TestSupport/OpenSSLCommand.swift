@@ -45,13 +45,18 @@ public enum OpenSSLCommand {
 
     /// Runs the command; throws when it does not end well.
     public static func run(_ arguments: [String]) throws {
-        let process = try start(arguments)
+        try run(path, arguments)
+    }
+
+    /// Runs another command; throws when it does not end well.
+    public static func run(_ path: String, _ arguments: [String]) throws {
+        let process = try start(path, arguments)
         var status: Int32 = 0
         waitpid(process, &status, 0)
         guard status == 0 else { throw SystemError(call: "run", path: path, number: EINVAL) }
     }
 
-    fileprivate static func start(_ arguments: [String]) throws -> pid_t {
+    fileprivate static func start(_ path: String, _ arguments: [String]) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -79,6 +84,7 @@ public enum OpenSSLCommand {
             // Below the range from which the kernel gives ports to the other tests.
             port = Int.random(in: 15_000..<30_000)
             process = try OpenSSLCommand.start(
+                OpenSSLCommand.path,
                 [
                     "s_server", "-accept", "127.0.0.1:\(port)", "-cert", folder("\(name).pem"),
                     "-key", folder("\(name).key"), "-www", "-quiet",

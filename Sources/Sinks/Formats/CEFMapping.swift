@@ -6,9 +6,9 @@ import Platform
 ///
 /// `CEF:0|Sealtail|sealtail|VERSION|ACTION|ACTION|SEVERITY|key=value key=value …`. Vendor and
 /// product are the agent's, because the signature ids, the actions, are; which identity provider
-/// it was stands in `destinationServiceName`. The signed bytes are not carried: they are longer than
-/// any key may be. `externalId`, `deviceExternalId` (the stream), `cn1` (the number) and `cs6` (the
-/// proof) name the event that another copy, an archive or the ledger, proves.
+/// it was stands in `destinationServiceName`. The signed bytes are not carried: they are longer
+/// than any key may be. `externalId`, `deviceExternalId` (the stream), `cn1` (the number) and
+/// `cs6` (the proof) name the event that another copy, an archive or the ledger, proves.
 enum CEFMapping {
     static let mapping = PairMapping(
         head: "CEF:0|Sealtail|sealtail|\(sealtailVersion)|", hasNameAndSeverity: true, tail: "|",

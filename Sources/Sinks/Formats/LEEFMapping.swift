@@ -4,9 +4,10 @@ import Platform
 
 /// The mapping to IBM's Log Event Extended Format 2.0: the one list of what goes where.
 ///
-/// `LEEF:2.0|Sealtail|sealtail|VERSION|ACTION|DELIMITER|key=value<delimiter>key=value…`. Keys that
-/// IBM defines come first, those of our own behind them. The signed bytes are not carried; `eventId`,
-/// `stream`, `seq` and `proof` name the event that another copy, an archive or the ledger, proves.
+/// `LEEF:2.0|Sealtail|sealtail|VERSION|ACTION|DELIMITER|key=value<delimiter>key=value…`. Keys
+/// that IBM defines come first, those of our own behind them. The signed bytes are not carried;
+/// `eventId`, `stream`, `seq` and `proof` name the event that another copy, an archive or the
+/// ledger, proves.
 enum LEEFMapping {
     /// A tab, which IBM takes when the header names no other.
     static let defaultDelimiter = UInt8(ascii: "\t")
