@@ -69,6 +69,8 @@ final class Accounts: Sendable {
         var problem: String?
         /// When the first certificate on the way to the receiver expires; nil without TLS.
         var certificateExpiry: Timestamp?
+        /// Why certificates on the disk are not in use.
+        var certificateProblem: String?
         /// Since when there was always something waiting; nil when nothing does.
         var waitingSince: MonotonicInstant?
 

@@ -311,7 +311,10 @@ final class DeliveryLoop: Sendable {
 
     private func note(_ condition: SinkCondition, after former: inout SinkCondition) {
         guard condition != former else { return }
-        accounts.update(sink: id) { $0.certificateExpiry = condition.certificateExpiry }
+        accounts.update(sink: id) { sums in
+            sums.certificateExpiry = condition.certificateExpiry
+            sums.certificateProblem = condition.problem
+        }
         if let problem = condition.problem, problem != former.problem {
             log.error(
                 "The sink goes on with the certificates it had.",

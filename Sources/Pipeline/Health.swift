@@ -34,6 +34,22 @@ struct Health: Sendable {
         return reasons
     }
 
+    /// What somebody should look at although the agent can do its work.
+    var warnings: [String] {
+        let snapshot = accounts.snapshot
+        return roster.deliveries.flatMap { loop -> [String] in
+            let configuration = loop.configuration
+            var found: [String] = []
+            if configuration.options.tls?.isUnverified == true {
+                found.append("tls.insecure_skip_verify is on")
+            }
+            if let problem = snapshot.sinks[configuration.id]?.certificateProblem {
+                found.append("\(problem); the certificates read before stay in use")
+            }
+            return found.map { "sinks.\(configuration.id): \($0)" }
+        }
+    }
+
     /// What `/livez` answers.
     func live() -> StatusServer.Answer {
         if let stall = stall(at: SystemClock().monotonic()) { return .text(503, stall + "\n") }
@@ -51,15 +67,12 @@ struct Health: Sendable {
             body.append(jsonString: reason)
         }
         body.append("]")
-        let unverified = roster.deliveries.filter { loop in
-            loop.configuration.options.tls?.isUnverified == true
-        }
-        if !unverified.isEmpty {
+        let warnings = warnings
+        if !warnings.isEmpty {
             body.append(",\"warnings\":[")
-            for (index, loop) in unverified.enumerated() {
+            for (index, warning) in warnings.enumerated() {
                 if index > 0 { body.append(",") }
-                let id = loop.configuration.id
-                body.append(jsonString: "sinks.\(id): tls.insecure_skip_verify is on")
+                body.append(jsonString: warning)
             }
             body.append("]")
         }

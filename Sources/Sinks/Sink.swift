@@ -44,7 +44,8 @@ extension Sink {
 public struct SinkCondition: Sendable, Equatable {
     /// When the first certificate in use expires, the agent's own or one of the far side.
     public var certificateExpiry: Timestamp?
-    /// What somebody should look at although events are delivered: one sentence.
+    /// Why certificates on the disk are not taken over, in one sentence; those that were read
+    /// before stay in use.
     public var problem: String?
 
     /// Describes a condition; nothing is to be known unless it is said.

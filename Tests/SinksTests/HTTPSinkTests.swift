@@ -22,7 +22,7 @@ import Testing
         return Samples.failure(sink, Samples.delivery(count))
     }
 
-    @Test(arguments: [SinkFormat.ecs, .canonical])
+    @Test(arguments: [SinkFormat.ecs, .canonical, .ocsf])
     func itKeepsTheContractWithLines(format: SinkFormat) throws {
         let batches = [3, 1, 64].map { Samples.delivery($0, first: $0 * 100) }
         let server = try FakeHTTPServer(always: .reply(204))

@@ -6,7 +6,7 @@ import Platform
 // Safe because one thread makes all calls but wake, which the client allows from any thread.
 final class HTTPSink: Sink, @unchecked Sendable {
     static let entry = SinkEntry(
-        type: "http", formats: [.canonical, .ecs],
+        type: "http", formats: [.canonical, .ecs, .ocsf],
         promise: "An event counts as delivered when its request is answered with a status of 2xx; "
             + "the rest of the answer is not read.",
         options: HTTPSinkOptions.self, make: HTTPSink.init)

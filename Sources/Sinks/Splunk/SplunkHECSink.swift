@@ -113,6 +113,8 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
         return probed(objectionToToken)
     }
 
+    var condition: SinkCondition { client.condition }
+
     func close() {
         client.close()
         acknowledgements.removeAll()
