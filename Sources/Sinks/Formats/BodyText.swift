@@ -6,25 +6,34 @@ import Platform
 /// Everything is checked: a value that is not in the form that this agent writes gives nil or
 /// false, never a guess.
 enum BodyText {
-    /// The moment that a quoted time of the canonical form says; nil for anything else.
+    /// The moment that a quoted text of the canonical form says; nil for anything else.
     static func time(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Timestamp? {
         guard range.count == Timestamp.textByteCount + 2 else { return nil }
-        let start = range.lowerBound + 1
-        func number(_ offset: Int, _ count: Int) -> Int? {
-            var value = 0
-            for index in start + offset..<start + offset + count {
-                guard (0x30...0x39).contains(bytes[index]) else { return nil }
-                value = value * 10 + Int(bytes[index] - 0x30)
-            }
-            return value
-        }
-        guard let year = number(0, 4), let month = number(5, 2), let day = number(8, 2),
-            let hour = number(11, 2), let minute = number(14, 2), let second = number(17, 2),
-            let microsecond = number(20, 6), (1...12).contains(month)
+        let text = bytes.extracting(range)
+        guard text[5] == UInt8(ascii: "-"), text[8] == UInt8(ascii: "-"),
+            text[11] == UInt8(ascii: "T"), text[14] == UInt8(ascii: ":"),
+            text[17] == UInt8(ascii: ":"), text[20] == UInt8(ascii: "."),
+            text[27] == UInt8(ascii: "Z"), let year = number(text, 1..<5),
+            let month = number(text, 6..<8), (1...12).contains(month),
+            let day = number(text, 9..<11), (1...31).contains(day),
+            let hour = number(text, 12..<14), hour < 24, let minute = number(text, 15..<17),
+            minute < 60, let second = number(text, 18..<20), second < 60,
+            let microsecond = number(text, 21..<27)
         else { return nil }
         return Timestamp(
             year: year, month: month, day: day, hour: hour, minute: minute, second: second,
             microsecond: microsecond)
+    }
+
+    @inline(__always)
+    private static func number(_ text: Span<UInt8>, _ range: Range<Int>) -> Int? {
+        var value = 0
+        for index in range {
+            let digit = text[index] &- 0x30
+            guard digit < 10 else { return nil }
+            value = value &* 10 &+ Int(digit)
+        }
+        return value
     }
 
     /// The integer that stands there; nil for anything else.

@@ -50,41 +50,11 @@ struct DocumentValues {
 
     // MARK: Moments
 
-    /// The moment that a quoted text of the canonical form says; nil for anything else.
-    static func moment(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Timestamp? {
-        guard range.count == Timestamp.textByteCount + 2 else { return nil }
-        let text = bytes.extracting(range)
-        guard text[5] == UInt8(ascii: "-"), text[8] == UInt8(ascii: "-"),
-            text[11] == UInt8(ascii: "T"), text[14] == UInt8(ascii: ":"),
-            text[17] == UInt8(ascii: ":"), text[20] == UInt8(ascii: "."),
-            text[27] == UInt8(ascii: "Z"), let year = number(text, 1..<5),
-            let month = number(text, 6..<8), (1...12).contains(month),
-            let day = number(text, 9..<11), (1...31).contains(day),
-            let hour = number(text, 12..<14), hour < 24, let minute = number(text, 15..<17),
-            minute < 60, let second = number(text, 18..<20), second < 60,
-            let microsecond = number(text, 21..<27)
-        else { return nil }
-        return Timestamp(
-            year: year, month: month, day: day, hour: hour, minute: minute, second: second,
-            microsecond: microsecond)
-    }
-
-    @inline(__always)
-    private static func number(_ text: Span<UInt8>, _ range: Range<Int>) -> Int? {
-        var value = 0
-        for index in range {
-            let digit = text[index] &- 0x30
-            guard digit < 10 else { return nil }
-            value = value &* 10 &+ Int(digit)
-        }
-        return value
-    }
-
     /// Writes a moment as milliseconds since 1970, cut to the one before.
     static func milliseconds(
         _ bytes: Span<UInt8>, _ range: Range<Int>, to output: inout ByteWriter
     ) {
-        let microseconds = moment(bytes, range)?.microseconds ?? 0
+        let microseconds = BodyText.time(bytes, range)?.microseconds ?? 0
         output.append(decimal: (microseconds - (microseconds % 1000 + 1000) % 1000) / 1000)
     }
 

@@ -100,7 +100,7 @@ struct EventFactFinder {
     mutating func findMore(_ fields: borrowing BodyFields, _ bytes: Span<UInt8>) -> Bool {
         for field in words.moments {
             guard let range = fields.range(of: field) else { continue }
-            guard DocumentValues.moment(bytes, range) != nil else { return false }
+            guard BodyText.time(bytes, range) != nil else { return false }
         }
         let entry = action.entry
         facts.insert(.activityIsOther, if: entry.ocsfActivity == 99)
