@@ -329,7 +329,8 @@ extension JSONDocument {
     fileprivate var text: String {
         switch self {
         case .object(let members):
-            "{" + members.map { JSONDocument.quoted($0.key) + ":" + $0.value.text }
+            "{"
+                + members.map { JSONDocument.quoted($0.key) + ":" + $0.value.text }
                 .joined(separator: ",") + "}"
         case .array(let elements): "[" + elements.map(\.text).joined(separator: ",") + "]"
         case .string(let text): JSONDocument.quoted(text)

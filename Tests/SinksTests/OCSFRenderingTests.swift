@@ -24,7 +24,8 @@ import Testing
             "severity": "\"medium\"", "time": "\"2026-11-21T11:02:07.118999Z\"",
         ]
         members.merge(groups) { $1 }
-        return "{" + members.keys.sorted().map { "\"\($0)\":\(members[$0] ?? "")" }
+        return "{"
+            + members.keys.sorted().map { "\"\($0)\":\(members[$0] ?? "")" }
             .joined(separator: ",") + "}"
     }
 
@@ -139,7 +140,10 @@ import Testing
     @Test(arguments: [
         (Action.roleGranted, ["change": "{\"added\":[\"a\",\"b\"]}"], ["a", "b"]),
         (.roleRevoked, ["change": "{\"removed\":[\"a\"]}"], ["a"]),
-        (.roleGranted, ["target": "{\"id\":\"r-1\",\"name\":\"owner\",\"type\":\"role\"}"], ["owner"]),
+        (
+            .roleGranted, ["target": "{\"id\":\"r-1\",\"name\":\"owner\",\"type\":\"role\"}"],
+            ["owner"]
+        ),
         (.roleGranted, ["target": "{\"id\":\"r-1\",\"type\":\"role\"}"], ["r-1"]),
         (.consentGranted, ["scope": "{\"granted\":[\"x\"],\"requested\":[\"y\"]}"], ["x"]),
         (.consentDenied, ["scope": "{\"requested\":[\"y\"]}"], ["y"]),
@@ -190,7 +194,8 @@ import Testing
 
     @Test(arguments: [
         (Action.loginSucceeded, "[\"pwd\"]" as String?, false as Bool?),
-        (.loginSucceeded, "[\"face\",\"fpt\"]", false), (.loginSucceeded, "[\"mfa\",\"pwd\"]", true),
+        (.loginSucceeded, "[\"face\",\"fpt\"]", false),
+        (.loginSucceeded, "[\"mfa\",\"pwd\"]", true),
         (.loginSucceeded, "[\"hwk\",\"pwd\"]", true), (.loginSucceeded, "[\"geo\",\"user\"]", nil),
         (.loginSucceeded, "[\"pin\",\"pop\"]", true), (.mfaSucceeded, "[\"otp\"]", true),
         (.mfaChallenged, nil, true), (.loginSucceeded, nil, nil),

@@ -133,9 +133,11 @@ extension DocumentModel {
         .constant("is_remote", "true", in: [.authentication]),
         .constant("entity.type_id", "99", in: FieldMapping.entities, when: [.entityIsClient]),
         .constant("entity.type", "\"client\"", in: FieldMapping.entities, when: [.entityIsClient]),
-        .constant("entity.name", "\"unknown\"", in: FieldMapping.entities, when: [.entityIsUnknown]),
+        .constant(
+            "entity.name", "\"unknown\"", in: FieldMapping.entities, when: [.entityIsUnknown]),
         .constant("entity.type_id", "0", in: FieldMapping.entities, when: [.entityIsUnknown]),
-        .constant("entity.type", "\"Unknown\"", in: FieldMapping.entities, when: [.entityIsUnknown]),
+        .constant(
+            "entity.type", "\"Unknown\"", in: FieldMapping.entities, when: [.entityIsUnknown]),
         .constant("group.name", "\"unknown\"", in: [.groupManagement], when: [.groupIsUnknown]),
         .constant("privileges", "[\"unknown\"]", in: [.userAccess], when: [.privilegesAreUnknown]),
         .constant("resources[].type", "\"oauth_client\"", in: [.userAccess], when: [.hasResource]),

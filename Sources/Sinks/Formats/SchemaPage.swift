@@ -147,7 +147,8 @@ public struct SchemaPage {
         lines.append("")
         let models: [(String, [String])] = [
             ("ECS", row.ecs.map(SchemaPage.line)), ("OCSF", row.ocsf.map(SchemaPage.line)),
-            ("CIM", row.cim.map { "`\($0)`" }), ("OpenTelemetry", row.otlp.map { ["`\($0)`"] } ?? []),
+            ("CIM", row.cim.map { "`\($0)`" }),
+            ("OpenTelemetry", row.otlp.map { ["`\($0)`"] } ?? []),
             ("CEF", row.cef.map { ["`\($0)`"] } ?? []),
         ]
         for (name, places) in models where !places.isEmpty {
