@@ -32,7 +32,8 @@ import Testing
         let whole = try message(Samples.plain(1))
         #expect(
             head(whole)
-                == "<110>1 2026-11-21T11:02:07.118000Z idp1.example.com sealtail - LoginSucceeded - "
+                == "<110>1 2026-11-21T11:02:07.118000Z idp1.example.com sealtail - "
+                + "LoginSucceeded - "
         )
         let line = Samples.lines(Samples.delivery(1, first: 1), .canonical)
         #expect(whole.hasSuffix("\"}}"))

@@ -11,7 +11,8 @@ import Testing
         -> any Sink
     {
         let (read, problems) = Samples.configuration(
-            "{id: logs, type: syslog, transport: \(transport), endpoint: '127.0.0.1:\(port)'\(more)}"
+            "{id: logs, type: syslog, transport: \(transport), "
+                + "endpoint: '127.0.0.1:\(port)'\(more)}"
         )
         #expect(problems == [])
         return try SinkCatalog.make(try #require(read))
