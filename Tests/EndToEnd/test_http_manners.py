@@ -121,7 +121,9 @@ def test_a_certificate_that_is_missing_rejects_no_event(tmp_path, log, lines, ma
     with Receiver() as receiver, Nginx(
             tmp_path / "nginx", receiver.url, tls=server) as nginx:
         agent = make_agent([file_input(log)], [elasticsearch_sink(receiver, **{
-            **QUICK, "endpoint": nginx.url, "tls": {"ca_file": tls["ca_file"]}})]).start()
+            **QUICK, "endpoint": nginx.url, "tls": {"ca_file": tls["ca_file"]}})],
+            agent={"grace": "1s"}).start()
+        agent.wait_read(50)
         wait_retries(agent, "siem", "tls")
         page = agent.metrics()
         assert page.sum("sink_up", sink="siem") == 0
