@@ -168,7 +168,11 @@ def test_check_names_what_is_missing(aws, make_agent, tmp_path):
         {**logs_sink(aws, "oauth/not-there"), "id": "good_logs"},
         {**s3_sink(aws, bucket(aws, "audit-check")), "id": "good_store"}])
     done = run("check", "--config", agent.path, check=78)
-    said = dict(re.findall(r" sinks\.(\w+): (.*)", done.stdout + done.stderr))
+    lines = re.findall(r" sinks\.(\w+): (.*)", done.stdout + done.stderr)
+    promised = {sink for sink, words in lines if words.startswith("An event counts as delivered")}
+    assert promised == {sink["id"] for sink in agent.configuration["sinks"]}
+    said = {sink: words for sink, words in lines
+            if not words.startswith("An event counts as delivered")}
     assert said.keys() == {"weak_logs", "weak_store", "nowhere", "no_group"}
     assert "logs:DescribeLogStreams" in said["weak_logs"]
     assert "logs:PutLogEvents" in said["weak_logs"]
