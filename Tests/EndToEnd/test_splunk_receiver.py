@@ -79,7 +79,7 @@ def test_restarts_that_forget_and_number_anew_lose_nothing(log, make_agent):
         agent = start(make_agent, receiver, log, in_flight=8)
         page = expect_all(agent, receiver, log)
         assert receiver.restarts >= 2 and receiver.lost > 0, "nothing was at stake"
-        assert len(receiver.channels) > receiver.restarts
+        assert len(receiver.channels) > 1
         assert page.sum("delivery_retries_total", sink="siem") > 0
         agent.stop()
 

@@ -48,6 +48,33 @@ import Testing
         #expect(server.connectionCount == 1)
     }
 
+    @Test(arguments: [10, 3 << 20])
+    func whatIsSentOnceIsNotRepeatedBehindItsBack(byteCount: Int) throws {
+        for isSentOnce in [false, true] {
+            // The second request of a kept connection is read, and never answered.
+            let server = try FakeHTTPServer { _, number in number == 1 ? .close : .reply(200) }
+            defer { server.stop() }
+            let client = try client(server.endpoint)
+            defer { client.close() }
+            let body = [UInt8](repeating: 0x61, count: byteCount)
+            var request = HTTPRequest(.post, "/")
+            request.isSentOnce = isSentOnce
+            client.start(request, body.span, ticket: 1)
+            _ = try client.answer(to: 1).get()
+            client.start(request, body.span, ticket: 1)
+            if isSentOnce {
+                #expect(throws: DeliveryError.self) { try client.answer(to: 1).get() }
+            } else {
+                _ = try client.answer(to: 1).get()
+            }
+            #expect(server.requests.count == (isSentOnce ? 2 : 3))
+            #expect(server.requests.allSatisfy { $0.body == body })
+            client.start(HTTPRequest(.post, "/"), body.span, ticket: 1)
+            _ = try client.answer(to: 1).get()
+            #expect(server.requests.last?.body == body)
+        }
+    }
+
     @Test func aPostWithoutABodySaysThatItHasNone() throws {
         let server = try FakeHTTPServer(always: .reply(200))
         defer { server.stop() }

@@ -42,6 +42,13 @@ static inline CURLcode sealtail_curl_set_writer(CURL *handle, sealtail_curl_writ
     return curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, writer);
 }
 
+/// Gives what a request sends, piece by piece; no bytes are the end.
+typedef size_t (*sealtail_curl_reader)(char *bytes, size_t size, size_t count, void *context);
+
+static inline CURLcode sealtail_curl_set_reader(CURL *handle, sealtail_curl_reader reader) {
+    return curl_easy_setopt(handle, CURLOPT_READFUNCTION, reader);
+}
+
 static inline CURLcode sealtail_curl_long(CURL *handle, CURLINFO info, long *value) {
     return curl_easy_getinfo(handle, info, value);
 }

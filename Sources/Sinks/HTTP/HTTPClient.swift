@@ -116,7 +116,7 @@ final class HTTPClient {
     /// The body is copied. `Content-Type` is sent only when a header line says it.
     func start(_ request: HTTPRequest, _ body: Span<UInt8>, ticket: UInt64) {
         let transfer = freeTransfer(request)
-        transfer.setMethod(request.method, body)
+        transfer.setMethod(request.method, body, isSentOnce: request.isSentOnce)
         begin(transfer, request, ticket)
     }
 
@@ -165,6 +165,9 @@ final class HTTPClient {
         list.append(HTTPClient.silencing, [])
         return list
     }
+
+    /// Which of the endpoints serves at the moment, for requests that have to go to one place.
+    func endpointIndex() -> Int { choice.pick(at: clock.monotonic()) }
 
     /// How many exchanges are under way.
     var runningCount: Int { running.count }

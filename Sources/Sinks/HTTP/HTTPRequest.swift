@@ -38,6 +38,11 @@ struct HTTPRequest {
     /// Which of the endpoints it goes to, where it matters, as for a question about what
     /// `HTTPAnswer.endpointIndex` has taken; else it goes to the one that serves at the moment.
     var endpointIndex: Int?
+    /// True when the body must not reach the far side twice by itself.
+    ///
+    /// libcurl repeats a request whose connection, one that was kept, breaks before the first byte
+    /// of the answer, and nobody learns of it. With true such a request fails instead.
+    var isSentOnce = false
     /// How many events the request brings, which is what the answer may be long for.
     var eventCount = 0
     /// From the first byte of the request to the last of the answer; nil is the sink's `timeout`.

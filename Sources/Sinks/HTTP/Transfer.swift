@@ -76,6 +76,8 @@ final class Transfer {
     private var answer: [UInt8] = []
     // Safe because libcurl uses both only between `prepare` and `finish`, and they are freed last.
     private var body = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    // The part of the body that the reader has not given yet.
+    private var unsent = 0..<0
     private let message: UnsafeMutablePointer<CChar>
 
     /// True for requests that go elsewhere than to the client's endpoint.
@@ -109,6 +111,16 @@ final class Transfer {
             // Safe because the context is the transfer that owns the running handle.
             let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
             return transfer.take(UnsafeRawBufferPointer(start: bytes, count: size * count))
+        }
+        // Safe because the callback is called only while this object performs its transfer.
+        sealtail_curl_set_pointer(
+            handle, CURLOPT_READDATA, Unmanaged.passUnretained(self).toOpaque())
+        sealtail_curl_set_reader(handle) { bytes, size, count, context in
+            guard let bytes, let context else { return 0 }
+            // Safe because the context is the transfer that owns the running handle.
+            let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+            return transfer.give(
+                UnsafeMutableRawBufferPointer(start: bytes, count: size * count))
         }
     }
 
@@ -221,7 +233,9 @@ final class Transfer {
     }
 
     /// Makes the exchange one that sends a copy of these bytes.
-    func setMethod(_ method: HTTPRequest.Method, _ bytes: Span<UInt8>) {
+    ///
+    /// Sent once means through the reader: libcurl cannot wind it back, so it cannot repeat.
+    func setMethod(_ method: HTTPRequest.Method, _ bytes: Span<UInt8>, isSentOnce: Bool = false) {
         if body.count < max(bytes.count, 1) {
             body.deallocate()
             // Safe because the old block is not in use between two exchanges.
@@ -234,8 +248,10 @@ final class Transfer {
         set(CURLOPT_POST, 1)
         setWord(method, plain: .post)
         set(size: CURLOPT_POSTFIELDSIZE_LARGE, bytes.count)
+        unsent = 0..<bytes.count
         // Safe because the block stays until the exchange has ended.
-        sealtail_curl_set_pointer(handle, CURLOPT_POSTFIELDS, body.baseAddress)
+        sealtail_curl_set_pointer(
+            handle, CURLOPT_POSTFIELDS, isSentOnce ? nil : body.baseAddress)
     }
 
     /// Lets go of an answer that was unusually long.
@@ -320,6 +336,15 @@ final class Transfer {
         let taken = answer
         answer = []
         return taken
+    }
+
+    // Safe because libcurl has room for that many bytes and the body stays as it is meanwhile.
+    private func give(_ room: UnsafeMutableRawBufferPointer) -> Int {
+        let count = min(room.count, unsent.count)
+        let piece = unsent.lowerBound..<unsent.lowerBound + count
+        room.copyMemory(from: UnsafeRawBufferPointer(rebasing: body[piece]))
+        unsent = piece.upperBound..<unsent.upperBound
+        return count
     }
 
     // Safe because libcurl keeps the bytes for the call and they are copied at once.

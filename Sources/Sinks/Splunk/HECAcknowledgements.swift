@@ -10,7 +10,7 @@ import Platform
 /// from the beginning again on the same channel: a number can come to mean another request. So a
 /// confirmation counts only when it cannot be about another request:
 ///
-/// - Requests go into one channel, the present one. A channel is *given up* when a number comes
+/// - Requests go into one channel of their endpoint, the present one. A channel is *given up* when a number comes
 ///   twice, when an answer is lost (nobody knows which number that request has), or when the
 ///   collector does not know it. What it had not confirmed is sent again, under a new channel.
 /// - While other requests have no answer yet, a confirmation is held back until all of them have
@@ -39,6 +39,7 @@ struct HECAcknowledgements {
     struct Query: Equatable {
         let channel: UInt64
         let name: String
+        let endpoint: Int
         let numbers: [UInt64]
     }
 
@@ -52,6 +53,7 @@ struct HECAcknowledgements {
     private struct Channel {
         let id: UInt64
         let name: String
+        let endpoint: Int
         var requestCount = 0
         /// False when no further request may go into it.
         var isOpen = true
@@ -108,15 +110,19 @@ struct HECAcknowledgements {
 
     // MARK: Requests
 
-    /// Takes note that a request is about to be sent; answers with its channel.
-    mutating func begin(_ ticket: UInt64) -> String {
-        let last = channels.indices.last
-        let isUsable = last.map { channels[$0].isOpen } ?? false
-        if !isUsable {
-            channels.append(Channel(id: channelCount, name: makeName()))
+    /// Takes note that a request is about to be sent to one of the endpoints.
+    ///
+    /// Answers with its channel. The request must not reach the collector more than once: a number
+    /// that came of a repetition nobody heard of could be taken for another one.
+    mutating func begin(_ ticket: UInt64, endpoint: Int) -> String {
+        let at: Int
+        if let open = channels.lastIndex(where: { $0.isOpen && $0.endpoint == endpoint }) {
+            at = open
+        } else {
+            at = channels.count
+            channels.append(Channel(id: channelCount, name: makeName(), endpoint: endpoint))
             channelCount += 1
         }
-        let at = channels.count - 1
         channels[at].requestCount += 1
         if channels[at].requestCount == HECAcknowledgements.channelRequestLimit {
             channels[at].isOpen = false
@@ -170,7 +176,9 @@ struct HECAcknowledgements {
         for at in channels.indices where isDue(channels[at], now) {
             channels[at].isQueried = true
             let numbers = channels[at].waiting.filter { $0.value.suspects == nil }.keys.sorted()
-            return Query(channel: channels[at].id, name: channels[at].name, numbers: numbers)
+            return Query(
+                channel: channels[at].id, name: channels[at].name,
+                endpoint: channels[at].endpoint, numbers: numbers)
         }
         return nil
     }

@@ -142,7 +142,11 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
         sent[ticket] = request
         var exchange = HTTPRequest(.post, Path.event)
         exchange.eventCount = request.indices.count
-        exchange.headers = [Self.header(channel: acknowledgements.begin(ticket))]
+        let endpoint = client.endpointIndex()
+        let channel = acknowledgements.begin(ticket, endpoint: endpoint)
+        exchange.headers = [Self.header(channel: channel)]
+        exchange.endpointIndex = endpoint
+        exchange.isSentOnce = true
         guard let gzip else {
             body.withBytes { client.start(exchange, $0, ticket: ticket) }
             return
@@ -158,18 +162,21 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
 
     private func send(_ query: HECAcknowledgements.Query) {
         let numbers = query.numbers.map { "\($0)" }.joined(separator: ",")
-        post(numbers, channel: query.name, ticket: Self.queries | query.channel)
+        post(
+            numbers, channel: query.name, endpoint: query.endpoint,
+            ticket: Self.queries | query.channel)
     }
 
     /// Asks about a number that was never given: the answer tells of the token, and nothing is
     /// stored.
     private func ask() {
-        post("0", channel: Self.makeChannel(), ticket: Self.question)
+        post("0", channel: Self.makeChannel(), endpoint: nil, ticket: Self.question)
     }
 
-    private func post(_ numbers: String, channel: String, ticket: UInt64) {
+    private func post(_ numbers: String, channel: String, endpoint: Int?, ticket: UInt64) {
         var request = HTTPRequest(.post, Path.acknowledgement)
         request.headers = [Self.header(channel: channel)]
+        request.endpointIndex = endpoint
         // The answer has a word for each number.
         request.eventCount = 1
         let body = Array("{\"acks\":[\(numbers)]}".utf8)

@@ -27,13 +27,13 @@ import Testing
 
     @Test func aBatchIsConfirmedByItsNumberAndNotBefore() {
         var state = make()
-        #expect(state.begin(1) == "channel-1")
+        #expect(state.begin(1, endpoint: 0) == "channel-1")
         state.accepted(1, number: 7, at: Self.start)
         #expect(fates(&state) == [:])
         #expect(state.query(at: Self.start) == nil)
         let now = Self.after(HECAcknowledgements.shortestInterval)
         let query = state.query(at: now)
-        #expect(query == .init(channel: 0, name: "channel-1", numbers: [7]))
+        #expect(query == .init(channel: 0, name: "channel-1", endpoint: 0, numbers: [7]))
         #expect(state.query(at: now) == nil)
         state.confirm([], of: 0, at: now)
         #expect(fates(&state) == [:])
@@ -48,7 +48,7 @@ import Testing
     @Test func oneQueryAsksForAllNumbersOfAChannel() {
         var state = make()
         for ticket in 1...5 {
-            _ = state.begin(UInt64(ticket))
+            _ = state.begin(UInt64(ticket), endpoint: 0)
             state.accepted(UInt64(ticket), number: UInt64(ticket), at: Self.start)
         }
         let now = Self.after(.seconds(1))
@@ -61,7 +61,7 @@ import Testing
 
     @Test func queriesBecomeRarerWhileNothingIsConfirmed() {
         var state = make()
-        _ = state.begin(1)
+        _ = state.begin(1, endpoint: 0)
         state.accepted(1, number: 0, at: Self.start)
         var now = Self.start
         var waits: [Duration] = []
@@ -80,7 +80,7 @@ import Testing
 
     @Test func aNumberThatComesTwiceSendsEverythingOfItsChannelAgain() {
         var state = make()
-        for ticket: UInt64 in [1, 2, 3, 4] { _ = state.begin(ticket) }
+        for ticket: UInt64 in [1, 2, 3, 4] { _ = state.begin(ticket, endpoint: 0) }
         state.accepted(1, number: 1, at: Self.start)
         state.accepted(2, number: 2, at: Self.start)
         state.accepted(3, number: 1, at: Self.start)
@@ -89,27 +89,27 @@ import Testing
         // The fourth was on its way in the channel that is given up.
         state.accepted(4, number: 2, at: Self.start)
         #expect(fates(&state) == [4: .unconfirmed(.formerChannel)])
-        #expect(state.begin(5) == "channel-2")
+        #expect(state.begin(5, endpoint: 0) == "channel-2")
     }
 
     @Test func aNumberThatWasConfirmedIsRememberedToo() {
         var state = make()
-        _ = state.begin(1)
+        _ = state.begin(1, endpoint: 0)
         state.accepted(1, number: 1, at: Self.start)
         state.confirm([1], of: 0, at: Self.start)
-        _ = state.begin(2)
+        _ = state.begin(2, endpoint: 0)
         state.accepted(2, number: 1, at: Self.start)
         #expect(fates(&state) == [1: .confirmed, 2: .unconfirmed(.restart)])
     }
 
     @Test func aConfirmationWaitsForTheAnswersThatAreOnTheirWay() {
         var state = make()
-        for ticket: UInt64 in [1, 2, 3] { _ = state.begin(ticket) }
+        for ticket: UInt64 in [1, 2, 3] { _ = state.begin(ticket, endpoint: 0) }
         state.accepted(1, number: 1, at: Self.start)
         state.confirm([1], of: 0, at: Self.start)
         state.accepted(2, number: 2, at: Self.start)
         // Begun later, so the confirmation cannot be about it.
-        _ = state.begin(4)
+        _ = state.begin(4, endpoint: 0)
         #expect(fates(&state) == [:])
         state.answered(3)
         #expect(fates(&state) == [1: .confirmed])
@@ -117,10 +117,10 @@ import Testing
 
     @Test func aConfirmationThatMayBeAboutAnotherRequestDoesNotCount() {
         var state = make()
-        _ = state.begin(1)
+        _ = state.begin(1, endpoint: 0)
         state.accepted(1, number: 1, at: Self.start)
         // The collector was restarted: the second request is its number one now, and indexed.
-        _ = state.begin(2)
+        _ = state.begin(2, endpoint: 0)
         state.confirm([1], of: 0, at: Self.start)
         state.accepted(2, number: 1, at: Self.start)
         let restart = Fate.unconfirmed(.restart)
@@ -129,34 +129,34 @@ import Testing
 
     @Test func aLostAnswerSendsEverythingOfItsChannelAgain() {
         var state = make()
-        for ticket: UInt64 in [1, 2] { _ = state.begin(ticket) }
+        for ticket: UInt64 in [1, 2] { _ = state.begin(ticket, endpoint: 0) }
         state.accepted(1, number: 1, at: Self.start)
         state.confirm([1], of: 0, at: Self.start)
         state.lost(2)
         #expect(fates(&state) == [1: .unconfirmed(.lostAnswer)])
-        #expect(state.begin(3) == "channel-2")
+        #expect(state.begin(3, endpoint: 0) == "channel-2")
     }
 
     @Test func anUnknownChannelIsReplaced() {
         var state = make()
-        for ticket: UInt64 in [1, 2] { _ = state.begin(ticket) }
+        for ticket: UInt64 in [1, 2] { _ = state.begin(ticket, endpoint: 0) }
         state.accepted(1, number: 1, at: Self.start)
         state.strayed(2)
         #expect(fates(&state) == [1: .unconfirmed(.unknownChannel)])
-        #expect(state.begin(3) == "channel-2")
+        #expect(state.begin(3, endpoint: 0) == "channel-2")
     }
 
     @Test func whatStaysUnconfirmedIsSentAgainUnderAnotherChannel() {
         var state = make(timeOut: .seconds(10))
-        _ = state.begin(1)
+        _ = state.begin(1, endpoint: 0)
         state.accepted(1, number: 1, at: Self.start)
-        _ = state.begin(2)
+        _ = state.begin(2, endpoint: 0)
         state.accepted(2, number: 2, at: Self.after(.seconds(5)))
         state.expire(at: Self.after(.seconds(9)))
         #expect(fates(&state) == [:])
         state.expire(at: Self.after(.seconds(10)))
         #expect(fates(&state) == [1: .unconfirmed(.timeOut)])
-        #expect(state.begin(3) == "channel-2")
+        #expect(state.begin(3, endpoint: 0) == "channel-2")
         // The other number of the former channel is still asked for.
         let now = Self.after(.seconds(11))
         #expect(state.query(at: now)?.numbers == [2])
@@ -168,7 +168,7 @@ import Testing
         var state = make()
         var names: Set<String> = []
         for ticket in 0..<UInt64(HECAcknowledgements.channelRequestLimit * 2) {
-            names.insert(state.begin(ticket))
+            names.insert(state.begin(ticket, endpoint: 0))
             state.accepted(ticket, number: ticket, at: Self.start)
             let channel = ticket / UInt64(HECAcknowledgements.channelRequestLimit)
             state.confirm([ticket], of: channel, at: Self.start)
@@ -177,15 +177,34 @@ import Testing
         #expect(names == ["channel-1", "channel-2"])
     }
 
+    @Test func eachEndpointHasAChannelOfItsOwn() {
+        var state = make()
+        #expect(state.begin(1, endpoint: 0) == "channel-1")
+        #expect(state.begin(2, endpoint: 1) == "channel-2")
+        #expect(state.begin(3, endpoint: 0) == "channel-1")
+        state.accepted(1, number: 1, at: Self.start)
+        state.accepted(2, number: 1, at: Self.start)
+        state.answered(3)
+        let now = Self.after(.seconds(1))
+        let first = HECAcknowledgements.Query(
+            channel: 0, name: "channel-1", endpoint: 0, numbers: [1])
+        let second = HECAcknowledgements.Query(
+            channel: 1, name: "channel-2", endpoint: 1, numbers: [1])
+        #expect(state.query(at: now) == first)
+        #expect(state.query(at: now) == second)
+        state.confirm([1], of: 1, at: now)
+        #expect(fates(&state) == [2: .confirmed])
+    }
+
     @Test func aChannelWhoseQueryIsRefusedIsAbandoned() {
         var state = make()
         for ticket: UInt64 in [1, 2] {
-            _ = state.begin(ticket)
+            _ = state.begin(ticket, endpoint: 0)
             state.accepted(ticket, number: ticket, at: Self.start)
         }
         #expect(state.abandon(0) == [1, 2])
         #expect(state.abandon(0) == [])
-        #expect(state.begin(3) == "channel-2")
+        #expect(state.begin(3, endpoint: 0) == "channel-2")
         #expect(fates(&state) == [:])
     }
 
