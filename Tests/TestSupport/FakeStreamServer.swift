@@ -73,6 +73,11 @@ public final class FakeStreamServer: Sendable {
         state.wait(timeout: .seconds(20)) { $0.received.count >= count ? true : nil } ?? false
     }
 
+    /// Waits until so many datagrams were received; false when they do not come.
+    public func waitForDatagrams(_ count: Int) -> Bool {
+        state.wait(timeout: .seconds(20)) { $0.datagrams.count >= count ? true : nil } ?? false
+    }
+
     /// Waits until so many connections have ended; false when they do not.
     public func waitForEnds(_ count: Int) -> Bool {
         state.wait(timeout: .seconds(20)) { $0.ends.count >= count ? true : nil } ?? false
