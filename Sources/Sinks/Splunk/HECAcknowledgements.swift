@@ -10,8 +10,8 @@ import Platform
 /// from the beginning again on the same channel: a number can come to mean another request. So a
 /// confirmation counts only when it cannot be about another request:
 ///
-/// - Requests go into one channel of their endpoint, the present one. A channel is *given up* when a number comes
-///   twice, when an answer is lost (nobody knows which number that request has), or when the
+/// - Requests go into the present channel of their endpoint. A channel is *given up* when a number
+///   comes twice, when an answer is lost (nobody knows which number that request has), or when the
 ///   collector does not know it. What it had not confirmed is sent again, under a new channel.
 /// - While other requests have no answer yet, a confirmation is held back until all of them have
 ///   one: any of them could be the one that the confirmation is about.
