@@ -125,6 +125,9 @@ extension Rejection {
     /// The outcome of a batch of which all but these events were delivered.
     static func result(_ rejections: [Rejection]) -> Result<Void, DeliveryError> {
         rejections.isEmpty
-            ? .success(()) : .failure(.partial(retry: [], reject: rejections, after: nil))
+            ? .success(())
+            : .failure(
+                .partial(
+                    retry: [], reject: rejections.sorted { $0.index < $1.index }, after: nil))
     }
 }

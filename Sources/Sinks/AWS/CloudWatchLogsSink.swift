@@ -83,7 +83,7 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
         if let excess = events.excess {
             settled.append((ticket, .failure(.split(reason: excess, code: .size))))
         } else if events.isEmpty {
-            settled.append((ticket, Self.result(rejections)))
+            settled.append((ticket, Rejection.result(rejections)))
         } else {
             let stream = options.stream(agent: Self.agent(of: batch), sink: id)
             sent[ticket] = Sent(
@@ -224,7 +224,7 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
                 return .failure(.retry(after: nil, reason: reason, code: .answer))
             }
             place.stored()
-            return Self.result(request.rejections + more)
+            return Rejection.result(request.rejections + more)
         case .fault(let fault) where fault.meaning == .missing:
             guard options.creates else { return .failure(missing(fault)) }
             missingStream = request.stream
@@ -233,7 +233,7 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
             make(step)
             return .failure(error)
         case .fault(let fault) where fault.code == "DataAlreadyAcceptedException":
-            return Self.result(request.rejections)
+            return Rejection.result(request.rejections)
         case .fault(let fault):
             let error = fault.refusal(
                 eventCount: request.order.count, readsEvents: true, at: client.now)
@@ -241,7 +241,7 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
             let refused = reject.map {
                 Rejection(index: request.order[$0.index], reason: $0.reason, code: $0.code)
             }
-            return Self.result(request.rejections + refused)
+            return Rejection.result(request.rejections + refused)
         }
     }
 
@@ -250,12 +250,6 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
             reason: "\(fault.sentence); make the log group \(options.group) and its stream, or "
                 + "leave out create: false",
             code: .place)
-    }
-
-    private static func result(_ rejections: [Rejection]) -> Result<Void, DeliveryError> {
-        guard !rejections.isEmpty else { return .success(()) }
-        return .failure(
-            .partial(retry: [], reject: rejections.sorted { $0.index < $1.index }, after: nil))
     }
 
     private static func tooLong(_ index: Int, _ byteCount: Int) -> Rejection {

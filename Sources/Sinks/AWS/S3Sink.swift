@@ -65,7 +65,7 @@ final class S3Sink: Sink, @unchecked Sendable {
             }
         }
         guard request.count > 0 else {
-            settled.append((ticket, Self.result(request.rejections)))
+            settled.append((ticket, Rejection.result(request.rejections)))
             return
         }
         sent[ticket] = request
@@ -163,7 +163,7 @@ final class S3Sink: Sink, @unchecked Sendable {
                 let reason = "this is no answer to PutObject: \(answer.sentence)"
                 return .failure(.retry(after: nil, reason: reason, code: .answer))
             }
-            return Self.result(request.rejections)
+            return Rejection.result(request.rejections)
         case .fault(let fault):
             let error = fault.refusal(
                 eventCount: request.count, readsEvents: false, at: client.now)
@@ -171,14 +171,8 @@ final class S3Sink: Sink, @unchecked Sendable {
             let refused = reject.map {
                 Rejection(index: request.first, reason: $0.reason, code: $0.code)
             }
-            return Self.result(request.rejections + refused)
+            return Rejection.result(request.rejections + refused)
         }
-    }
-
-    private static func result(_ rejections: [Rejection]) -> Result<Void, DeliveryError> {
-        guard !rejections.isEmpty else { return .success(()) }
-        return .failure(
-            .partial(retry: [], reject: rejections.sorted { $0.index < $1.index }, after: nil))
     }
 }
 

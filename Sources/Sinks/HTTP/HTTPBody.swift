@@ -8,10 +8,9 @@ struct SentEvents {
     /// Those that never got into it.
     var rejections: [Rejection] = []
 
-    /// A refusal of the request as one of these events: a request of one event speaks of that
-    /// event's own index.
+    /// An error that speaks of events by their place in the request, as one about the batch.
     func blaming(_ error: DeliveryError) -> DeliveryError {
-        guard case .partial(_, let reject, let after) = error else { return error }
+        guard case .partial(let retry, let reject, let after) = error else { return error }
         var all = rejections
         for rejection in reject {
             all.append(
@@ -19,7 +18,9 @@ struct SentEvents {
                     index: indices[rejection.index], reason: rejection.reason,
                     code: rejection.code))
         }
-        return .partial(retry: [], reject: all.sorted { $0.index < $1.index }, after: after)
+        return .partial(
+            retry: retry.map { indices[$0] }, reject: all.sorted { $0.index < $1.index },
+            after: after)
     }
 }
 

@@ -15,33 +15,22 @@ final class OTLPSink: Sink, @unchecked Sendable {
         options: OTLPOptions.self, make: OTLPSink.init)
 
     private let client: HTTPClient
-    private let gzip: GzipEncoder?
     private var rendering = OTLPRendering()
     private var body = ByteWriter(capacity: 1 << 20)
-    private var compressed: [UInt8] = []
-    private var sent: [UInt64: Sent] = [:]
+    private var compression: BodyCompression
+    private var sent: [UInt64: SentEvents] = [:]
     private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
 
-    /// What has to be known of a request until its answer comes.
-    private struct Sent {
-        // The indices of the events in the request, in order.
-        var indices: [Int]
-        // Those that never got into it.
-        var rejections: [Rejection]
-    }
-
     init(_ configuration: SinkConfiguration, _ options: OTLPOptions) throws(SinkError) {
-        var headers = ["Content-Type: application/x-protobuf", "Accept: application/x-protobuf"]
-        let isCompressed = options.http.compression == .gzip
-        if isCompressed { headers.append("Content-Encoding: gzip") }
-        gzip = isCompressed ? GzipEncoder(level: 1) : nil
+        compression = BodyCompression(options.http.compression)
+        let headers = ["Content-Type: application/x-protobuf", "Accept: application/x-protobuf"]
         client = try HTTPClient(
-            sink: configuration.id, options.http, headers: headers,
+            sink: configuration.id, options.http, headers: headers + compression.headers,
             secretHeaders: options.headers, inFlight: configuration.inFlight)
     }
 
     func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
-        var request = Sent(indices: [], rejections: [])
+        var request = SentEvents()
         body.removeAll()
         batch.forEach { index, sealed, event in
             if rendering.append(sealed, event: event, to: &body) {
@@ -52,7 +41,7 @@ final class OTLPSink: Sink, @unchecked Sendable {
         }
         rendering.finish(&body)
         guard !request.indices.isEmpty else {
-            settled.append((ticket, Self.result(request.rejections)))
+            settled.append((ticket, Rejection.result(request.rejections)))
             return
         }
         sent[ticket] = request
@@ -101,24 +90,15 @@ final class OTLPSink: Sink, @unchecked Sendable {
     }
 
     private func post(eventCount: Int, ticket: UInt64) {
-        guard let gzip else {
-            body.withBytes { bytes in
-                client.post(OTLPOptions.path, bytes, eventCount: eventCount, ticket: ticket)
-            }
-            return
+        compression.withBytes(of: body) { bytes in
+            client.post(OTLPOptions.path, bytes, eventCount: eventCount, ticket: ticket)
         }
-        var bytes = compressed
-        compressed = []
-        bytes.removeAll(keepingCapacity: true)
-        body.withBytes { gzip.compress($0, into: &bytes) }
-        client.post(OTLPOptions.path, bytes.span, eventCount: eventCount, ticket: ticket)
-        compressed = bytes
     }
 
     // MARK: The answer
 
     private static func result(
-        _ request: Sent, _ answer: Result<HTTPAnswer, DeliveryError>
+        _ request: SentEvents, _ answer: Result<HTTPAnswer, DeliveryError>
     ) -> Result<Void, DeliveryError> {
         let count = request.indices.count
         switch answer {
@@ -139,7 +119,7 @@ final class OTLPSink: Sink, @unchecked Sendable {
                     + answer.sentence
                 return .failure(.retry(after: nil, reason: reason, code: .answer))
             }
-            if reply.rejectedCount == 0 { return result(request.rejections) }
+            if reply.rejectedCount == 0 { return Rejection.result(request.rejections) }
             let words = reply.message.isEmpty ? "" : ": \(reply.message)"
             // When it is all of them it is clear which.
             if reply.rejectedCount == count {
@@ -164,15 +144,9 @@ final class OTLPSink: Sink, @unchecked Sendable {
 
     /// All events of the request are rejected for one reason, beside those that never got into it.
     private static func result(
-        _ request: Sent, rejecting reason: String, _ code: DeliveryCode
+        _ request: SentEvents, rejecting reason: String, _ code: DeliveryCode
     ) -> Result<Void, DeliveryError> {
         let refused = request.indices.map { Rejection(index: $0, reason: reason, code: code) }
-        return result(request.rejections + refused)
-    }
-
-    private static func result(_ rejections: [Rejection]) -> Result<Void, DeliveryError> {
-        if rejections.isEmpty { return .success(()) }
-        return .failure(
-            .partial(retry: [], reject: rejections.sorted { $0.index < $1.index }, after: nil))
+        return Rejection.result(request.rejections + refused)
     }
 }

@@ -28,33 +28,24 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
     private static let healthcheck = UInt64.max - 1
 
     private let client: HTTPClient
-    private let gzip: GzipEncoder?
     private let acknowledges: Bool
     private let clock = SystemClock()
     private let reader = JSONReader()
     private var rendering: HECRendering
     private var acknowledgements: HECAcknowledgements
     private var body = ByteWriter(capacity: 1 << 20)
-    private var compressed: [UInt8] = []
-    private var sent: [UInt64: Sent] = [:]
+    private var compression: BodyCompression
+    private var sent: [UInt64: SentEvents] = [:]
     private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
     // True when the collector has said that the token has acknowledgement.
     private var isProven: Bool
     // What waits for the collector to say so.
     private var held: [(ticket: UInt64, batch: DeliveryBatch)] = []
 
-    /// What has to be known of a request until its batch is confirmed.
-    private struct Sent {
-        // The indices of the events in the request, in order.
-        var indices: [Int]
-        // Those that never got into it.
-        var rejections: [Rejection]
-    }
-
     init(
         _ configuration: SinkConfiguration, _ options: SplunkHECOptions
     ) throws(SinkError) {
-        gzip = options.http.compression == .gzip ? GzipEncoder(level: 1) : nil
+        compression = BodyCompression(options.http.compression)
         // One connection more, so that a query never waits behind requests.
         client = try HTTPClient(
             sink: configuration.id, options.http, headers: ["Content-Type: application/json"],
@@ -126,7 +117,7 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
     // MARK: Requests
 
     private func send(_ batch: DeliveryBatch, _ ticket: UInt64) {
-        var request = Sent(indices: [], rejections: [])
+        var request = SentEvents()
         body.removeAll()
         batch.forEach { index, sealed, event in
             if rendering.append(sealed, event: event, to: &body) {
@@ -136,7 +127,7 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
             }
         }
         guard !request.indices.isEmpty else {
-            settled.append((ticket, Self.delivered(request)))
+            settled.append((ticket, Rejection.result(request.rejections)))
             return
         }
         sent[ticket] = request
@@ -144,20 +135,10 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
         exchange.eventCount = request.indices.count
         let endpoint = client.endpointIndex()
         let channel = acknowledgements.begin(ticket, endpoint: endpoint)
-        exchange.headers = [Self.header(channel: channel)]
+        exchange.headers = [Self.header(channel: channel)] + compression.headers
         exchange.endpointIndex = endpoint
         exchange.isSentOnce = true
-        guard let gzip else {
-            body.withBytes { client.start(exchange, $0, ticket: ticket) }
-            return
-        }
-        exchange.headers.append("Content-Encoding: gzip")
-        var bytes = compressed
-        compressed = []
-        bytes.removeAll(keepingCapacity: true)
-        body.withBytes { gzip.compress($0, into: &bytes) }
-        client.start(exchange, bytes.span, ticket: ticket)
-        compressed = bytes
+        compression.withBytes(of: body) { client.start(exchange, $0, ticket: ticket) }
     }
 
     private func send(_ query: HECAcknowledgements.Query) {
@@ -205,7 +186,7 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
     }
 
     private func takeRequest(
-        _ ticket: UInt64, _ request: Sent, _ answer: Result<HTTPAnswer, DeliveryError>
+        _ ticket: UInt64, _ request: SentEvents, _ answer: Result<HTTPAnswer, DeliveryError>
     ) {
         switch answer {
         case .failure(let error):
@@ -220,7 +201,7 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
                 acknowledgements.answered(ticket)
                 guard acknowledges else {
                     sent[ticket] = nil
-                    settled.append((ticket, Self.delivered(request)))
+                    settled.append((ticket, Rejection.result(request.rejections)))
                     return
                 }
                 // Asked again before anything else is sent.
@@ -284,7 +265,7 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
             switch fate {
             case .confirmed:
                 sent[ticket] = nil
-                settled.append((ticket, Self.delivered(request)))
+                settled.append((ticket, Rejection.result(request.rejections)))
             case .unconfirmed(let doubt):
                 let code = doubt == .timeOut ? DeliveryCode.timeout : .answer
                 fail(ticket, request, .retry(after: nil, reason: doubt.rawValue, code: code))
@@ -292,26 +273,9 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
         }
     }
 
-    private static func delivered(_ request: Sent) -> Result<Void, DeliveryError> {
-        request.rejections.isEmpty
-            ? .success(()) : .failure(.partial(retry: [], reject: request.rejections, after: nil))
-    }
-
-    /// An error that names events speaks of those in the request.
-    private func fail(_ ticket: UInt64, _ request: Sent, _ error: DeliveryError) {
+    private func fail(_ ticket: UInt64, _ request: SentEvents, _ error: DeliveryError) {
         sent[ticket] = nil
-        guard case .partial(let retry, let reject, let after) = error else {
-            settled.append((ticket, .failure(error)))
-            return
-        }
-        var all = request.rejections
-        for var rejection in reject {
-            rejection.index = request.indices[rejection.index]
-            all.append(rejection)
-        }
-        all.sort { $0.index < $1.index }
-        let again = retry.map { request.indices[$0] }
-        settled.append((ticket, .failure(.partial(retry: again, reject: all, after: after))))
+        settled.append((ticket, .failure(request.blaming(error))))
     }
 
     // MARK: Asking

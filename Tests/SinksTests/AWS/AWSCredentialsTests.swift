@@ -113,7 +113,7 @@ import Testing
 
     @Test func whatIsNamedIsTheOnlySource() throws {
         let everything = [
-            "HOME": "/root", "AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s",
+            "HOME": "/home/idp", "AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s",
             "AWS_WEB_IDENTITY_TOKEN_FILE": "/t", "AWS_ROLE_ARN": "arn:r", "AWS_PROFILE": "p",
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/x",
         ]
@@ -123,7 +123,7 @@ import Testing
             try chain(everything, written: .profile("q", file: "/f")) == ["profile q of /f"])
         #expect(
             try chain(everything, written: .profile("q", file: nil))
-                == ["profile q of /root/.aws/credentials"])
+                == ["profile q of /home/idp/.aws/credentials"])
         #expect(try chain(everything) == ["the environment"])
         var rest = everything
         rest["AWS_ACCESS_KEY_ID"] = ""
@@ -132,21 +132,21 @@ import Testing
                 "role arn:r for the token in /t, of sts.eu-central-1.amazonaws.com"
             ])
         rest["AWS_WEB_IDENTITY_TOKEN_FILE"] = nil
-        #expect(try chain(rest) == ["profile p of /root/.aws/credentials"])
+        #expect(try chain(rest) == ["profile p of /home/idp/.aws/credentials"])
         rest["AWS_PROFILE"] = nil
         #expect(
             try chain(rest) == [
-                "profile default of /root/.aws/credentials",
+                "profile default of /home/idp/.aws/credentials",
                 "the container's service at 169.254.170.2",
             ])
         rest["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = nil
         #expect(
             try chain(rest) == [
-                "profile default of /root/.aws/credentials",
+                "profile default of /home/idp/.aws/credentials",
                 "the instance's metadata service at 169.254.169.254",
             ])
         rest["AWS_EC2_METADATA_DISABLED"] = "True"
-        #expect(try chain(rest) == ["profile default of /root/.aws/credentials"])
+        #expect(try chain(rest) == ["profile default of /home/idp/.aws/credentials"])
     }
 
     @Test(arguments: [
