@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <openssl/core_names.h>
+// SHA256_Init and its like are called deprecated since 3.0 for having no provider.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 #include <openssl/x509.h>

@@ -5,10 +5,10 @@ import Platform
 ///
 /// One maker serves one thread.
 public struct EventIDMaker: ~Copyable {
-    private let hasher = SHA256Hasher()
     private let agentName: String
-    private var writer = ByteWriter(capacity: 256)
-    private var prefixByteCount = 0
+    private var writer = ByteWriter(capacity: 64)
+    /// A message that holds all up to the position.
+    private var beginning = SHA256State()
     private var source: String?
 
     /// The hexadecimal digits of an id.
@@ -47,16 +47,11 @@ public struct EventIDMaker: ~Copyable {
 
     private mutating func begin(_ source: String) {
         if source != self.source {
-            writer.removeAll()
-            writer.append("sealtail-id/v1\n")
-            writer.append(agentName)
-            writer.append("\n")
-            writer.append(source)
-            writer.append("\n")
-            prefixByteCount = writer.count
+            beginning = SHA256State()
+            beginning.update(Array("sealtail-id/v1\n\(agentName)\n\(source)\n".utf8).span)
             self.source = source
         }
-        writer.truncate(to: prefixByteCount)
+        writer.removeAll()
     }
 
     private mutating func finish(
@@ -68,7 +63,8 @@ public struct EventIDMaker: ~Copyable {
         for shift in stride(from: UInt32(24), through: 0, by: -8) {
             writer.append(hex: UInt8(truncatingIfNeeded: checksum >> shift))
         }
-        let digest = writer.withBytes { hasher.digest($0) }
-        output.append(hex: digest, byteCount: EventIDMaker.textByteCount / 2)
+        var state = beginning
+        writer.withBytes { state.update($0) }
+        output.append(hex: state.finish(), byteCount: EventIDMaker.textByteCount / 2)
     }
 }

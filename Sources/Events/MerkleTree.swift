@@ -17,7 +17,7 @@ public struct MerkleTree: Sendable {
     /// Builds the tree over `leaves`, in place of what was there.
     ///
     /// - Parameter leaves: leaf hashes, at least one.
-    public mutating func build(_ leaves: some Collection<Digest>, hasher: SHA256Hasher) {
+    public mutating func build(_ leaves: ArraySlice<Digest>, hasher: SHA256Hasher) {
         nodes.removeAll(keepingCapacity: true)
         leafCount = leaves.count
         precondition(leafCount > 0)
@@ -148,8 +148,8 @@ public struct IntegrityWriter: ~Copyable {
         if batch.trees.count == batch.groups.count {
             tree = batch.trees[low]
         } else {
-            let leaves = batch.events[groupStart..<groupStart + found.count].lazy.map(\.leaf)
-            tree.build(leaves, hasher: hasher)
+            let leaves = batch.events[groupStart..<groupStart + found.count].map(\.leaf)
+            tree.build(leaves[...], hasher: hasher)
         }
         group = found
         stream = batch.stream

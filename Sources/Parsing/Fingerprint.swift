@@ -60,38 +60,58 @@ public struct PrivacyPolicy: Sendable {
 ///
 /// One serves one thread. The same value of the same kind always gives the same fingerprint.
 public struct Fingerprinter: ~Copyable {
+    /// Enough for ids of sessions; longer values are hashed each time.
+    private static let rememberedByteLimit = 128
+
     private let hmac: HMACSHA256
     private let mark: [UInt8]
-    private let prefixes: [[UInt8]]
+    /// For each kind, a message that has begun.
+    private let beginnings: [SHA256State]
     private let alphabet = Array(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
     private var folded = ByteWriter(capacity: 256)
+    // Products write the id of a session twice in a line, as a grant's too.
+    private var lastKind: FingerprintKind?
+    private var lastValue = ByteWriter(capacity: rememberedByteLimit)
+    private var lastText = [22 of UInt8](repeating: 0)
 
     /// Makes fingerprints by the key of a policy.
     public init(policy: PrivacyPolicy) {
-        hmac = HMACSHA256(key: policy.key)
+        let hmac = HMACSHA256(key: policy.key)
+        self.hmac = hmac
         mark = Array("h\(policy.generation):".utf8)
-        prefixes = FingerprintKind.allCases.map(\.prefix)
+        beginnings = FingerprintKind.allCases.map { kind in
+            var state = hmac.begin()
+            state.update(kind.prefix.span)
+            return state
+        }
     }
 
     /// Appends the fingerprint of a value.
     public mutating func append(
         _ kind: FingerprintKind, of value: Span<UInt8>, to output: inout ByteWriter
     ) {
-        hmac.begin()
-        let prefix = prefixes[Fingerprinter.index(of: kind)]
-        hmac.update(prefix.span)
+        if kind != lastKind || !lastValue.withBytes({ ByteSearch.equal($0, value) }) {
+            remember(kind, value)
+        }
+        output.append(mark)
+        output.append(lastText.span)
+    }
+
+    private mutating func remember(_ kind: FingerprintKind, _ value: Span<UInt8>) {
+        var state = beginnings[Fingerprinter.index(of: kind)]
         if kind.isFolded {
             folded.removeAll()
             for index in 0..<value.count { folded.append(ASCII.lowercase(value[index])) }
-            folded.withBytes { hmac.update($0) }
+            folded.withBytes { state.update($0) }
         } else {
-            hmac.update(value)
+            state.update(value)
         }
-        let tag = hmac.finish()
-        output.append(mark)
+        let tag = hmac.finish(state)
+        lastKind = value.count <= Fingerprinter.rememberedByteLimit ? kind : nil
+        lastValue.removeAll()
+        if lastKind != nil { lastValue.append(value) }
         // Half of the tag is enough against collisions and keeps events short: 22 characters.
-        var text = [22 of UInt8](repeating: 0)
         var bits: UInt32 = 0
         var bitCount: UInt32 = 0
         var index = 0
@@ -100,12 +120,11 @@ public struct Fingerprinter: ~Copyable {
             bitCount += 8
             while bitCount >= 6 {
                 bitCount -= 6
-                text[index] = alphabet[Int(bits >> bitCount & 63)]
+                lastText[index] = alphabet[Int(bits >> bitCount & 63)]
                 index += 1
             }
         }
-        text[index] = alphabet[Int(bits << (6 - bitCount) & 63)]
-        output.append(text.span)
+        lastText[index] = alphabet[Int(bits << (6 - bitCount) & 63)]
     }
 
     @inline(__always)

@@ -84,6 +84,7 @@ public struct Sealer: ~Copyable {
             append(batch, offset: bodies.count, to: &events)
             if isSingle { bodies = batch.bodies } else { bodies += batch.bodies }
         }
+        let leaves = events.map(\.leaf)
         var groups: [SealedGroup] = []
         groups.reserveCapacity(count / SealedGroup.countLimit + 2)
         var trees: [MerkleTree] = []
@@ -95,7 +96,7 @@ public struct Sealer: ~Copyable {
                 bug("a group of \(groupCount) events")
             }
             var groupTree = MerkleTree()
-            groupTree.build(events[at..<at + groupCount].lazy.map(\.leaf), hasher: hasher)
+            groupTree.build(leaves[at..<at + groupCount], hasher: hasher)
             groups.append(sign(events, at..<at + groupCount, root: groupTree.root))
             trees.append(groupTree)
             at += groupCount

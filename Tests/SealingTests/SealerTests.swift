@@ -49,7 +49,7 @@ struct SealerTests {
                 leaves += batch.events.map(\.leaf)
                 guard !leaves.isEmpty else { continue }
                 var tree = MerkleTree()
-                tree.build(leaves, hasher: hasher)
+                tree.build(leaves[...], hasher: hasher)
                 let lines = sealer.checkpointNote().split(separator: "\n")
                 #expect(lines[1] == "\(leaves.count)")
                 #expect(lines[2] == Base64.encode(tree.root.bytes))

@@ -70,7 +70,7 @@ final class S3Sink: Sink, @unchecked Sendable {
         }
         sent[ticket] = request
         let key = ObjectKey.make(
-            prefix: options.prefix, batch, suffix: options.compression.names.suffix, hasher)
+            prefix: options.prefix, batch, suffix: options.compression.names.suffix)
         guard gzip != nil || zstd != nil else {
             lines.withBytes { put(key, $0, request.count, ticket) }
             return
@@ -183,18 +183,18 @@ enum ObjectKey {
     /// The numbers have sixteen digits, so keys of a stream sort by number. The digest is of all
     /// streams, numbers and leaves, so two batches with one key hold the same events.
     static func make(
-        prefix: String, _ batch: DeliveryBatch, suffix: String, _ hasher: SHA256Hasher
+        prefix: String, _ batch: DeliveryBatch, suffix: String
     ) -> String {
         var first: UInt64 = 0
         var last: UInt64 = 0
-        hasher.begin()
+        var state = SHA256State()
         batch.forEach { index, sealed, event in
             last = sealed.firstSequence + UInt64(event)
             if index == 0 { first = last }
-            hasher.update(Array("\(sealed.stream)\n\(last)\n".utf8).span)
-            hasher.update(sealed.events[event].leaf)
+            state.update(Array("\(sealed.stream)\n\(last)\n".utf8).span)
+            state.update(sealed.events[event].leaf)
         }
-        let digest = hasher.finish().hex().prefix(16)
+        let digest = state.finish().hex().prefix(16)
         let stream = batch.parts.first?.batch.stream ?? ""
         return "\(prefix)\(stream)/\(padded(first))-\(padded(last))-\(digest)\(suffix)"
     }

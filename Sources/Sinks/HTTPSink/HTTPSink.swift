@@ -17,7 +17,6 @@ final class HTTPSink: Sink, @unchecked Sendable {
     // The lines that differ from request to request.
     private let templates: [HeaderTemplate]
     private let namesBatch: Bool
-    private let hasher = SHA256Hasher()
     private var compression: BodyCompression
     private var rendering: EventRendering
     private var body = ByteWriter(capacity: 1 << 20)
@@ -46,7 +45,7 @@ final class HTTPSink: Sink, @unchecked Sendable {
         var agent: String?
         body.removeAll()
         if options.body == .array { body.append("[") }
-        if namesBatch { hasher.begin() }
+        var state = SHA256State()
         batch.forEach { index, sealed, event in
             guard rendering.append(sealed, event: event, to: &body) else {
                 events.rejections.append(.unrenderable(index))
@@ -59,9 +58,9 @@ final class HTTPSink: Sink, @unchecked Sendable {
                 body.append(",")
             }
             if agent == nil { agent = Self.agent(of: sealed.stream) }
-            if namesBatch { sealed.events[event].leaf.withBytes { hasher.update($0) } }
+            if namesBatch { state.update(sealed.events[event].leaf) }
         }
-        let digest = namesBatch ? hasher.finish() : .zero
+        let digest = namesBatch ? state.finish() : .zero
         guard !events.indices.isEmpty else {
             settled.append((ticket, Rejection.result(events.rejections)))
             return

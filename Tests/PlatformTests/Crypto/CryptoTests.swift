@@ -22,11 +22,13 @@ import Testing
         let right = hasher.digest([2])
         #expect(hasher.node(left, right) == hasher.digest([1] + left.bytes + right.bytes))
         #expect(hasher.node(left, right) != hasher.node(right, left))
-        hasher.begin()
-        hasher.update(UInt8(1))
-        hasher.update(left)
-        hasher.update(right.bytes.span)
-        #expect(hasher.finish() == hasher.node(left, right))
+        var state = SHA256State()
+        state.update(UInt8(1))
+        let beginning = state
+        state.update(left)
+        state.update(right.bytes.span)
+        #expect(state.finish() == hasher.node(left, right))
+        #expect(beginning.finish() == hasher.digest([1]))
     }
 
     @Test func aDigestKeepsItsBytesInOrder() {
@@ -54,6 +56,10 @@ import Testing
         #expect(
             second.tag(Array("what do ya want for nothing?".utf8).span).hex()
                 == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
+        let long = HMACSHA256(key: [UInt8](repeating: 0xAA, count: 131))
+        #expect(
+            long.tag(Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8)).hex()
+                == "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
     }
 
     @Test func ed25519GivesTheSignaturesOfRFC8032() throws {

@@ -88,7 +88,7 @@ import Testing
         let key = { (parts: [SealedBatch]) in
             ObjectKey.make(
                 prefix: "", DeliveryBatch(parts: parts.map { .init(batch: $0, events: [0]) }),
-                suffix: "", SHA256Hasher())
+                suffix: "")
         }
         #expect(key([first, other]).hasPrefix(Samples.stream))
         #expect(Set([key([first, other]), key([first, first]), key([other, first])]).count == 3)
