@@ -122,6 +122,7 @@ public final class Ledger: Sendable {
         state.withLock { state in
             var statistics = state.statistics
             statistics.byteCount = state.byteCount
+            statistics.undeliveredByteCount = state.undeliveredByteCount
             statistics.byteLimit = configuration.byteLimit
             statistics.segmentCount = state.segments.count
             return statistics

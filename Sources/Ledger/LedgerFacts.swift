@@ -70,6 +70,8 @@ public struct RecoveredState: Sendable {
 public struct LedgerStatistics: Sendable, Equatable {
     /// Room that the segments take on the disk.
     public var byteCount = 0
+    /// Bytes in them that some sink has still to pass. The rest may go to make room.
+    public var undeliveredByteCount = 0
     /// Room that they may take.
     public var byteLimit = 0
     /// How many segments there are.

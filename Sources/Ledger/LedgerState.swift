@@ -112,6 +112,18 @@ struct LedgerState {
     /// The room that all segments and the reserve take.
     var byteCount: Int { segments.reduce(reserveByteCount) { $0 + $1.byteCount } }
 
+    /// What was written and some configured sink has not passed yet.
+    var undeliveredByteCount: Int {
+        guard let slowest else { return 0 }
+        return segments.reduce(0) { sum, entry in
+            guard entry.number >= slowest.segment else { return sum }
+            let end = entry.number == active ? committedEnd : entry.end ?? entry.byteCount
+            let isReached = entry.number == slowest.segment
+            let begin = max(isReached ? Int(clamping: slowest.offset) : 0, entry.start ?? 0)
+            return sum + max(0, end - begin)
+        }
+    }
+
     /// Keeps a file open for the next read of the same segment.
     mutating func keep(_ file: any LedgerFile, of number: UInt64) {
         if handles.count >= LedgerState.handleLimit, handles[number] == nil {

@@ -78,7 +78,9 @@ public struct RecordParser: ~Copyable {
     /// or because it took too many of them.
     static let patternLimitReason = "pattern_limit"
     /// Elements of a list behind those that gave `eventCountLimit` events are dropped by this.
-    static let excessReason = "events_of_record"
+    public static let excessReason = "events_of_record"
+    /// Records of a batch whose texts are too long together are dropped by this.
+    public static let tooLargeReason = "batch_too_large"
     /// The most patterns that are tried on one record, or on one element of a list of records.
     public static let matchCountLimit = 10_000
     /// The longest batch whose texts can be referred to.
@@ -140,7 +142,7 @@ public struct RecordParser: ~Copyable {
                 if !fates.isEmpty { settleElements() }
             } else {
                 damage = []
-                tally.dropped["batch_too_large", default: 0] += 1
+                tally.dropped[RecordParser.tooLargeReason, default: 0] += 1
             }
             if damage.rawValue != 0 { RecordParser.count(damage, &tally, &damageCounts) }
         }
@@ -380,6 +382,9 @@ extension RecordDamage {
         (0, "cut"), (3, "duplicate_key"), (1, "invalid_utf8"), (4, "no_time"),
         (2, "repaired_json"), (6, "suspected_injection"), (5, "truncated"),
     ]
+
+    /// The names of all kinds, sorted.
+    public static var allNames: [String] { names.map(\.name) }
 
     /// The names that apply, sorted, as the label `sealtail_damage` carries them.
     public var text: String {

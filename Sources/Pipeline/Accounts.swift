@@ -71,17 +71,9 @@ final class Accounts: Sendable {
         var certificateExpiry: Timestamp?
         /// Why certificates on the disk are not in use.
         var certificateProblem: String?
-        /// Since when there was always something waiting; nil when nothing does.
-        var waitingSince: MonotonicInstant?
-
-        /// Takes note that something was settled: the oldest that waits is younger now.
-        fileprivate mutating func noteWaiting(movedAt now: MonotonicInstant?) {
-            if waiting == 0 {
-                waitingSince = nil
-            } else if let now {
-                waitingSince = now
-            }
-        }
+        /// Since when the oldest event waits, since the start at most; nil when none does.
+        var waitingSince: MonotonicInstant? { history.oldest }
+        fileprivate var history = OfferHistory()
     }
 
     /// All sums at one moment.
@@ -169,8 +161,8 @@ final class Accounts: Sendable {
         state.withLock { snapshot in
             for sink in sinks {
                 guard var sums = snapshot.sinks[sink] else { continue }
-                if sums.waiting == 0 { sums.waitingSince = now }
                 sums.offered += UInt64(count)
+                sums.history.offer(upTo: sums.offered, at: now)
                 snapshot.sinks[sink] = sums
             }
         }
@@ -187,15 +179,12 @@ final class Accounts: Sendable {
     }
 
     /// Changes the sums of one sink.
-    ///
-    /// - Parameter moved: the present, when what waited longest was settled by this.
-    func update(
-        sink: String, moved: MonotonicInstant? = nil, _ change: @Sendable (inout SinkSums) -> Void
-    ) {
+    func update(sink: String, _ change: @Sendable (inout SinkSums) -> Void) {
         state.withLock { snapshot in
             guard var sums = snapshot.sinks[sink] else { return }
             change(&sums)
-            sums.noteWaiting(movedAt: moved)
+            // In the order of the ledger, but for the few requests that are on their way.
+            sums.history.settle(upTo: sums.offered - sums.waiting)
             snapshot.sinks[sink] = sums
         }
     }
@@ -233,7 +222,7 @@ extension Accounts.SinkSums {
         self.init()
         offered = totals.offered + waiting
         adopt(totals)
-        waitingSince = waiting > 0 ? now : nil
+        if waiting > 0 { history.offer(upTo: offered, at: now) }
     }
 
     /// Takes the settled terms from a cursor that somebody else has moved.

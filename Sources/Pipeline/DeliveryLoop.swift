@@ -183,7 +183,7 @@ final class DeliveryLoop: Sendable {
         reach.withLock { $0 = DeliveryReach(from: cursor.place) }
         course = DeliveryCourse(from: cursor, configuration: configuration)
         course.startTickets(at: tickets)
-        accounts.update(sink: id, moved: clock.monotonic()) { $0.adopt(cursor.totals) }
+        accounts.update(sink: id) { $0.adopt(cursor.totals) }
         log.error(
             "The ledger was full: the oldest events that waited for the sink are lost.",
             ["sink": id, "count": cursor.totals.evicted])
@@ -283,9 +283,8 @@ final class DeliveryLoop: Sendable {
     }
 
     private func report(_ verdict: DeliveryPlan.Verdict, _ rejections: [Rejection]) {
-        let now = clock.monotonic()
         let wasUp = accounts.snapshot.sinks[id]?.isUp ?? true
-        accounts.update(sink: id, moved: verdict.delivered > 0 ? now : nil) { sums in
+        accounts.update(sink: id) { sums in
             sums.delivered += UInt64(verdict.delivered)
             sums.rejected += UInt64(verdict.rejectedCount)
             for rejection in rejections {

@@ -101,6 +101,8 @@ extension Pipeline {
 extension Pipeline {
     /// Starts to answer monitoring, where the configuration wants it.
     func openStatusServer() throws(PipelineError) -> StatusServer? {
+        let clock = SystemClock()
+        let started = clock.now()
         metrics.collect { [accounts, roster, ledger] in
             StatusMetrics(
                 accounts: accounts.snapshot,
@@ -108,7 +110,7 @@ extension Pipeline {
                 unopened: Array(roster.unopened.keys),
                 ledger: ledger.statistics,
                 deadLetters: roster.deliveries.map { ($0.id, $0.deadLetter.count) },
-                now: SystemClock().monotonic()
+                now: clock.monotonic(), time: clock.now(), started: started
             ).families
         }
         guard let listen = startSetup.configuration.listen else { return nil }

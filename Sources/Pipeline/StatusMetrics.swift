@@ -2,7 +2,9 @@
 import Events
 import Inputs
 import Ledger
+import Parsing
 import Platform
+import Sinks
 
 /// Turns one consistent snapshot of the sums into metric families.
 struct StatusMetrics {
@@ -13,9 +15,16 @@ struct StatusMetrics {
     let ledger: LedgerStatistics
     let deadLetters: [(id: String, count: Int)]
     let now: MonotonicInstant
+    /// The agent's clock now.
+    let time: Timestamp
+    /// When the agent started.
+    let started: Timestamp
 
     /// The families of docs/operating.md that are made at each scrape.
-    var families: [MetricFamily] { recordFamilies + inputFamilies + sinkFamilies + ledgerFamilies }
+    var families: [MetricFamily] {
+        recordFamilies + lossFamilies + inputFamilies + sinkFamilies + ledgerFamilies
+            + processFamilies
+    }
 
     private var sums: [(id: String, sums: Accounts.InputSums)] {
         accounts.inputs.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
@@ -48,13 +57,16 @@ struct StatusMetrics {
         }
     }
 
+    /// Counts by reason. What is known beforehand stands there with 0: Prometheus sees no
+    /// increase in a number whose first value is 1.
     private func perReason(
-        _ name: String, _ help: String, _ value: (Accounts.InputSums) -> [String: Int]
+        _ name: String, _ help: String, known: [String] = [],
+        _ value: (Accounts.InputSums) -> [String: Int]
     ) -> MetricFamily {
         MetricFamily(
             name, help: help, kind: .counter,
             samples: sums.flatMap { entry in
-                value(entry.sums).sorted { $0.key < $1.key }.map { reason, count in
+                value(entry.sums).withZeros(for: known).map { reason, count in
                     MetricSample([("input", entry.id), ("reason", reason)], count)
                 }
             })
@@ -93,8 +105,14 @@ struct StatusMetrics {
             perReason("records_ignored_by_reason_total", "Records ignored, by reason.") {
                 $0.ignored
             },
-            perReason("records_dropped_total", "Records lost, by reason.") { $0.dropped },
-            perReason("records_damaged_total", "Records with damage, by kind.") { $0.damaged },
+            perReason(
+                "records_dropped_total", "Records lost, by reason.",
+                known: [RecordParser.tooLargeReason]
+            ) { $0.dropped },
+            perReason(
+                "records_damaged_total", "Records with damage, by kind.",
+                known: RecordDamage.allNames
+            ) { $0.damaged },
             perInput("elements_read_total", "Elements of records that are lists.") {
                 $0.elements.read
             },
@@ -104,18 +122,10 @@ struct StatusMetrics {
             perReason("elements_ignored_total", "Elements ignored, by reason.") {
                 $0.elements.ignored
             },
-            perReason("elements_dropped_total", "Elements lost, by reason.") {
-                $0.elements.dropped
-            },
-            perReason("input_losses_total", "Losses stated, by reason.") {
-                $0.losses.mapValues(\.count)
-            },
-            perReason("input_lost_bytes_total", "Bytes gone before they were read.") {
-                $0.losses.mapValues { Int(clamping: $0.bytes) }
-            },
-            perReason("input_lost_records_total", "Records gone before they were read.") {
-                $0.losses.mapValues { Int(clamping: $0.records) }
-            },
+            perReason(
+                "elements_dropped_total", "Elements lost, by reason.",
+                known: [RecordParser.excessReason]
+            ) { $0.elements.dropped },
             MetricFamily(
                 "sequence_number", help: "The number of the next event of the stream.",
                 kind: .gauge, samples: [MetricSample([], Double(accounts.sequence))]),
@@ -123,6 +133,21 @@ struct StatusMetrics {
                 "checkpoint_timestamp_seconds", help: "When the last checkpoint was signed.",
                 kind: .gauge,
                 samples: accounts.checkpoint.map { [MetricSample([], $0.seconds)] } ?? []),
+        ]
+    }
+
+    private var lossFamilies: [MetricFamily] {
+        let known = InputLoss.Reason.allCases.map(\.rawValue)
+        return [
+            perReason("input_losses_total", "Losses stated, by reason.", known: known) {
+                $0.losses.mapValues(\.count)
+            },
+            perReason(
+                "input_lost_bytes_total", "Bytes gone before they were read.", known: known
+            ) { $0.losses.mapValues { Int(clamping: $0.bytes) } },
+            perReason(
+                "input_lost_records_total", "Records gone before they were read.", known: known
+            ) { $0.losses.mapValues { Int(clamping: $0.records) } },
         ]
     }
 
@@ -189,6 +214,7 @@ struct StatusMetrics {
     }
 
     private var sinkFamilies: [MetricFamily] {
+        let codes = DeliveryCode.allCases.map(\.rawValue)
         func each(
             _ name: String, _ help: String, _ kind: MetricKind = .counter,
             _ value: (Accounts.SinkSums) -> Double
@@ -203,7 +229,7 @@ struct StatusMetrics {
             MetricFamily(
                 name, help: help, kind: .counter,
                 samples: sinks.flatMap { sink in
-                    value(sink.sums).sorted { $0.key < $1.key }.map { reason, count in
+                    value(sink.sums).withZeros(for: codes).map { reason, count in
                         MetricSample([("sink", sink.id), ("reason", reason)], count)
                     }
                 })
@@ -228,7 +254,10 @@ struct StatusMetrics {
             each("events_waiting", "Events sealed and not settled.", .gauge) {
                 Double($0.waiting)
             },
-            each("oldest_undelivered_age_seconds", "How long delivery has had work.", .gauge) {
+            each(
+                "oldest_undelivered_age_seconds",
+                "How long the oldest event waits, since the start at most.", .gauge
+            ) {
                 $0.waitingSince.map { now.duration(since: $0).seconds } ?? 0
             },
             byReason("delivery_retries_total", "Requests that have to be sent again.") {
@@ -256,6 +285,9 @@ struct StatusMetrics {
                 "ledger_bytes", help: "Bytes of all segments.", kind: .gauge,
                 samples: [MetricSample([], Double(ledger.byteCount))]),
             MetricFamily(
+                "ledger_undelivered_bytes", help: "Bytes in them that a sink still waits for.",
+                kind: .gauge, samples: [MetricSample([], ledger.undeliveredByteCount)]),
+            MetricFamily(
                 "ledger_max_bytes", help: "ledger.max_size.", kind: .gauge,
                 samples: [MetricSample([], Double(ledger.byteLimit))]),
             MetricFamily(
@@ -264,7 +296,40 @@ struct StatusMetrics {
             MetricFamily(
                 "build_info", help: "The version of the agent.", kind: .gauge,
                 samples: [MetricSample([("version", sealtailVersion)], 1)]),
+            MetricFamily(
+                "clock_timestamp_seconds", help: "What the agent's clock says at this scrape.",
+                kind: .gauge, samples: [MetricSample([], time.seconds)]),
         ]
+    }
+
+    /// What every program that Prometheus knows says of itself, under the names they share.
+    private var processFamilies: [MetricFamily] {
+        let usage = ProcessUsage()
+        func family(
+            _ name: String, _ help: String, _ value: Double?, kind: MetricKind = .gauge
+        ) -> MetricFamily {
+            MetricFamily(
+                name, help: help, kind: kind, samples: value.map { [MetricSample([], $0)] } ?? [],
+                hasPrefix: false)
+        }
+        return [
+            family(
+                "process_cpu_seconds_total", "Processor time used.",
+                usage.processorTime.seconds, kind: .counter),
+            family(
+                "process_resident_memory_bytes", "Memory in use.",
+                usage.residentByteCount.map(Double.init)),
+            family("process_open_fds", "Open files.", usage.openFileCount.map(Double.init)),
+            family("process_max_fds", "The most open files.", Double(usage.openFileLimit)),
+            family("process_start_time_seconds", "When the agent started.", started.seconds),
+        ]
+    }
+}
+
+extension [String: Int] {
+    /// The counts by name, and 0 for those that are known and have none.
+    fileprivate func withZeros(for known: [String]) -> [(key: String, value: Int)] {
+        merging(known.map { ($0, 0) }) { count, _ in count }.sorted { $0.key < $1.key }
     }
 }
 

@@ -125,7 +125,7 @@ public struct MetricSample: Sendable {
 
 /// A family whose numbers are read at the moment of rendering, from one consistent snapshot.
 public struct MetricFamily: Sendable {
-    /// The name without the registry's prefix.
+    /// The name; the registry's prefix goes before it.
     public let name: String
     /// One sentence for people.
     public let help: String
@@ -133,9 +133,14 @@ public struct MetricFamily: Sendable {
     public let kind: MetricKind
     /// The numbers; the order does not matter.
     public let samples: [MetricSample]
+    /// False for a name that all programs share, as `process_cpu_seconds_total`.
+    public let hasPrefix: Bool
 
     /// A family of counters, whose name ends in `_total`, or of gauges.
-    public init(_ name: String, help: String, kind: MetricKind, samples: [MetricSample]) {
+    public init(
+        _ name: String, help: String, kind: MetricKind, samples: [MetricSample],
+        hasPrefix: Bool = true
+    ) {
         guard kind == .gauge || kind == .counter && name.hasSuffix("_total") else {
             bug("the collected family \(name) must be a gauge or a counter ending in _total")
         }
@@ -143,6 +148,7 @@ public struct MetricFamily: Sendable {
         self.help = help
         self.kind = kind
         self.samples = samples
+        self.hasPrefix = hasPrefix
     }
 }
 
@@ -260,7 +266,7 @@ public final class MetricRegistry: Sendable {
         // Outside our lock, because a collector takes the lock of whoever owns the numbers.
         for collector in collectors {
             for family in collector() {
-                let name = prefix + family.name
+                let name = family.hasPrefix ? prefix + family.name : family.name
                 check(name, [])
                 for sample in family.samples {
                     check(name, sample.labels)

@@ -77,8 +77,10 @@ public final class DeadLetter: Sendable {
     /// How many bytes the file has.
     public var byteCount: Int { state.withLock { $0.byteCount } }
 
-    /// How many events rest in the file.
-    public var count: Int { state.withLock { $0.count } }
+    /// How many events rest in the file; 0 when somebody has moved it away.
+    public var count: Int {
+        state.withLock { state in state.file.map(isNamed) == true ? state.count : 0 }
+    }
 
     /// Appends rejected events and returns when they are safe against power loss.
     ///

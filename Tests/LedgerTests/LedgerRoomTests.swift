@@ -54,6 +54,30 @@ struct LedgerRoomTests {
         #expect(ledger.cursor(of: "siem")?.totals.evicted == 0)
     }
 
+    /// What was delivered and is kept because there is room must not look like a backlog.
+    @Test func whatWaitsIsMeasuredApartFromWhatIsKept() throws {
+        var maker = BatchMaker(seed: 3)
+        let (ledger, _) = try openLedger(MemoryDisk(), .small(limit: 16 * 4096))
+        #expect(ledger.statistics.undeliveredByteCount == 0)
+        for _ in 0..<40 { try ledger.append(maker.make(count: 5)) }
+        let whole = ledger.statistics.undeliveredByteCount
+        #expect(whole > 2 * 4096 && whole <= ledger.statistics.byteCount)
+        var former = whole
+        for sink in ["siem", "archive"] {
+            while let cursor = ledger.cursor(of: sink),
+                let frame = try ledger.read(from: cursor.place)
+            {
+                #expect(try ledger.advance(sink, to: SinkCursor(place: frame.next)))
+                let waiting = ledger.statistics.undeliveredByteCount
+                // The slowest sink counts, so nothing changes while one stands still.
+                #expect(sink == "siem" ? waiting == whole : waiting < former)
+                former = waiting
+            }
+        }
+        #expect(ledger.statistics.undeliveredByteCount == 0)
+        #expect(ledger.statistics.byteCount > 2 * 4096)
+    }
+
     @Test func aSinkThatDoesNotKnowOfAnEvictionIsToldSo() throws {
         let disk = MemoryDisk()
         var maker = BatchMaker(seed: 2)

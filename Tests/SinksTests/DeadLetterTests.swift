@@ -45,7 +45,9 @@ import Testing
         }
         #expect(letter.byteCount == byteCount)
         #expect(try folder.read("dead/siem.ndjson").count == byteCount)
+        #expect(letter.count == 1)
         try folder.rename("dead/siem.ndjson", to: "moved")
+        #expect(letter.count == 0)
         try letter.append(one, of: batch, at: Self.now)
         #expect(letter.count == 1)
     }
