@@ -24,6 +24,7 @@ setup: ## install what is missing: Debian packages (root only for apt), Python t
 	@scripts/setup.sh packages
 	@scripts/setup.sh python
 	@scripts/setup.sh canaille
+	@scripts/setup.sh prometheus
 
 build: ## set up, then build .build/release/sealtail with the Swift runtime inside
 	@scripts/setup.sh packages

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: scripts/setup.sh packages|python|canaille
+# usage: scripts/setup.sh packages|python|canaille|prometheus
 #
-# packages: installs from Debian what scripts/debian-packages.txt names and this machine lacks.
-# python:   makes .build/venv with what the end-to-end tests need.
-# canaille: makes .build/canaille-venv, a real OpenID provider for one of those tests.
+# packages:   installs from Debian what scripts/debian-packages.txt names and this machine lacks.
+# python:     makes .build/venv with what the end-to-end tests need.
+# canaille:   makes .build/canaille-venv, a real OpenID provider for one of those tests.
+# prometheus: unpacks Debian's package into .build/prometheus. Installed, it would start a service.
 # Each does nothing when there is nothing to do, and asks for root only where apt needs it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -75,14 +76,29 @@ make_environment() {
     cp "$requirements" "$stamp"
 }
 
+unpack_prometheus() {
+    local folder=.build/prometheus making=.build/prometheus.new
+    [ ! -x "$folder/usr/bin/promtool" ] || return 0
+    say "setup: making $folder"
+    rm -rf "$making"
+    mkdir -p "$making"
+    (cd "$making" && apt-get -q -o Acquire::Retries=3 download prometheus >&2) \
+        || fail "apt-get could not fetch the package prometheus; its own message above says why. Is the machine online, and was 'apt-get update' ever run?"
+    dpkg-deb --extract "$making"/prometheus_*.deb "$making" \
+        || fail "dpkg-deb could not unpack the package prometheus; its own message above says why"
+    rm -f "$making"/prometheus_*.deb
+    mv "$making" "$folder"
+}
+
 case "${1:-}" in
     packages) install_packages ;;
     python) make_environment .build/venv Tests/EndToEnd/requirements.txt "3, 10" ;;
     canaille)
         make_environment .build/canaille-venv Tests/EndToEnd/requirements-canaille.txt "3, 10"
         ;;
+    prometheus) unpack_prometheus ;;
     *)
-        say "usage: scripts/setup.sh packages|python|canaille"
+        say "usage: scripts/setup.sh packages|python|canaille|prometheus"
         exit 64
         ;;
 esac
