@@ -4,6 +4,7 @@
 import json
 import subprocess
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -69,12 +70,14 @@ class Prometheus:
         self.process.wait()
 
     def get(self, path, **parameters):
-        """The data of one answer of the API; None while nobody listens."""
+        """The data of one answer of the API; None while nobody answers, or 503 because it starts."""
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
+            if error.code == 503:
+                return None
             raise AssertionError(f"{path} {parameters}: {error.read().decode()}") from None
         except OSError:
             return None
