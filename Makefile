@@ -7,6 +7,10 @@ SHELL := /bin/bash
 
 RELEASE := .build/release/sealtail
 DEBUG := .build/debug/sealtail
+# The Swift runtime inside, the C libraries where Debian has them and nowhere else, and tables of
+# addresses that cannot be written once the program runs.
+BUILD_RELEASE := swift build -c release --static-swift-stdlib --disable-local-rpath \
+    -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now --product sealtail
 PYTHON := .build/venv/bin/python -B
 PYTEST := $(PYTHON) -m pytest -p no:cacheprovider -ra
 FUZZ_TESTS := Mutation|Fuzz|Model|CrashMatrix
@@ -28,7 +32,7 @@ setup: ## install what is missing: Debian packages (root only for apt), Python t
 
 build: ## set up, then build .build/release/sealtail with the Swift runtime inside
 	@scripts/setup.sh packages
-	swift build -c release --static-swift-stdlib --product sealtail
+	$(BUILD_RELEASE)
 
 test: setup ## set up, build, then run every test: Swift and end to end
 	swift build --build-tests
@@ -72,6 +76,19 @@ siem: ## write packaging/elasticsearch, packaging/splunk and the pipelines of Si
 
 clean: ## remove everything that was built
 	rm -rf .build
+
+## The Debian package
+.PHONY: deb deb-test reproducible
+deb: build ## .build/deb/sealtail_….deb, with manual pages, completions and a bill of materials
+	@scripts/setup.sh packaging
+	@scripts/deb $(RELEASE)
+
+deb-test: deb ## install, upgrade, remove and purge it in a clean Debian; lintian; as root
+	@scripts/setup.sh packaging-python
+	@.build/packaging-venv/bin/python -B -m pytest -p no:cacheprovider -ra Tests/Packaging
+
+reproducible: ## build the last commit in two folders; program and package must be the same bytes
+	@scripts/reproducible
 
 ## For numbers and for doubt
 .PHONY: bench bench-parsers limits soak soak-memory sabotage asan tsan fuzz

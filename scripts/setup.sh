@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: scripts/setup.sh packages|python|canaille|prometheus
+# usage: scripts/setup.sh packages|packaging|packaging-python|python|canaille|prometheus
 #
-# packages:   installs from Debian what scripts/debian-packages.txt names and this machine lacks.
-# python:     makes .build/venv with what the end-to-end tests need.
-# canaille:   makes .build/canaille-venv, a real OpenID provider for one of those tests.
-# prometheus: unpacks Debian's package into .build/prometheus. Installed, it would start a service.
+# packages:         installs from Debian what scripts/debian-packages.txt names and this machine lacks.
+# packaging:        the same with scripts/debian-packages-packaging.txt.
+# packaging-python: makes .build/packaging-venv with what the tests of the package need.
+# python:           makes .build/venv with what the end-to-end tests need.
+# canaille:         makes .build/canaille-venv, a real OpenID provider for one of those tests.
+# prometheus:       unpacks Debian's package into .build/prometheus. Installed, it would start a service.
 # Each does nothing when there is nothing to do, and asks for root only where apt needs it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,7 +25,7 @@ install_packages() {
     command -v dpkg-query >/dev/null \
         || fail "this is not Debian; install the libraries that scripts/debian-packages.txt names by hand, then use 'make build' alone"
     local wanted missing=() name
-    mapfile -t wanted < <(grep -Ev '^[[:space:]]*(#|$)' scripts/debian-packages.txt)
+    mapfile -t wanted < <(grep -Ev '^[[:space:]]*(#|$)' "$1")
     for name in "${wanted[@]}"; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] \
             || missing+=("$name")
@@ -91,14 +93,18 @@ unpack_prometheus() {
 }
 
 case "${1:-}" in
-    packages) install_packages ;;
+    packages) install_packages scripts/debian-packages.txt ;;
+    packaging) install_packages scripts/debian-packages-packaging.txt ;;
+    packaging-python)
+        make_environment .build/packaging-venv Tests/Packaging/requirements.txt "3, 10"
+        ;;
     python) make_environment .build/venv Tests/EndToEnd/requirements.txt "3, 10" ;;
     canaille)
         make_environment .build/canaille-venv Tests/EndToEnd/requirements-canaille.txt "3, 10"
         ;;
     prometheus) unpack_prometheus ;;
     *)
-        say "usage: scripts/setup.sh packages|python|canaille|prometheus"
+        say "usage: scripts/setup.sh packages|packaging|packaging-python|python|canaille|prometheus"
         exit 64
         ;;
 esac

@@ -20,12 +20,13 @@ enum Main {
             usage: "[--config FILE] [--offline]", run: CheckCommand.run),
         Command(
             name: "parse", summary: "turn log files into canonical events",
-            usage: "[--parser NAME|auto] [--format canonical|ecs|ocsf] [--explain] "
-                + "[--timezone ZONE] [--parsers DIR] FILE…|-",
+            usage: "[--parser NAME|auto] [--framing KIND] [--format canonical|ecs|ocsf] "
+                + "[--timezone ZONE] [--parsers DIR] [--explain] FILE…|-",
             run: ParseCommand.run),
         Command(
             name: "parsers", summary: "list, show and test the parsers",
-            usage: "list|show NAME|test [NAME…] [--update] [--parsers DIR]",
+            usage: "list [--markdown]|show NAME|test [NAME] [--update]|bench [NAME] "
+                + "[--parsers DIR] [--fixtures DIR]",
             run: ParsersCommand.run),
         Command(
             name: "schema", summary: "print the fields of events and where other models have them",
@@ -42,7 +43,9 @@ enum Main {
             run: FingerprintCommand.run),
         Command(
             name: "ledger", summary: "look into a state directory",
-            usage: "ls|dump|verify|repair|letters DIR|--config FILE", run: LedgerCommand.run),
+            usage: "ls [--json]|dump [--sink ID]|verify [--json]|repair [--apply]|letters "
+                + "DIR|FILE…|--config FILE [--key FILE]",
+            run: LedgerCommand.run),
         Command(
             name: "setup", summary: "put index templates into a cluster",
             usage: SetupCommand.usage, run: SetupCommand.run),
@@ -68,7 +71,7 @@ enum Main {
             Console.exit(ExitCode.usage)
         }
         if arguments.contains("--help") || arguments.contains("-h") {
-            emit("\(command.summary)\nusage: sealtail \(command.name) \(command.usage)\n")
+            emit(Help.page(command.name, summary: command.summary, usage: command.usage))
             Console.exit(ExitCode.ok)
         }
         Console.exit(command.run(arguments))
