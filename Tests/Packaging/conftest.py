@@ -121,7 +121,7 @@ def older(package, space):
     version = field(package, "Version")
     text = control.read_text(encoding="utf-8")
     control.write_text(text.replace(f"Version: {version}", "Version: 0.0.1-1~deb12u1"), "utf-8")
-    (folder / "usr/share/sealtail/parsers/forgotten.yaml").write_text("# gone by now\n", "utf-8")
+    (folder / "usr/share/sealtail/forgotten").write_text("gone by now\n", "utf-8")
     target = space / "older.deb"
     say("dpkg-deb", "--root-owner-group", "-Znone", "-b", folder, target)
     return target

@@ -3,6 +3,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import time
@@ -100,11 +102,11 @@ def kept(machine):
 
 
 def test_upgrade_keeps_what_the_operator_wrote_and_takes_old_files_away(used, package):
-    assert used.path("/usr/share/sealtail/parsers/forgotten.yaml").exists()
+    assert used.path("/usr/share/sealtail/forgotten").exists()
     output = used.install(package)
     assert "Next step" not in output and "Configuration file" not in output, output
     assert "what the operator wrote" in used.path(CONFIGURATION).read_text(encoding="utf-8")
-    assert not used.path("/usr/share/sealtail/parsers/forgotten.yaml").exists()
+    assert not used.path("/usr/share/sealtail/forgotten").exists()
     assert kept(used)
     assert "good" in used.run("sealtail", "check", "--offline")
 
@@ -147,3 +149,51 @@ def test_purge_of_what_never_ran_leaves_no_file(machine, package):
     assert "leaves" not in output, output
     left = machine.run("sh", "-c", "find / -xdev -iname '*sealtail*' -not -path '/tmp/*' | sort")
     assert left.split() == []
+
+
+# What happens inside a booted machine: the older version runs, then the newer one comes.
+UPGRADE = """\
+#!/bin/sh
+exec > /upgrade.log 2>&1
+set -x
+dpkg --install /opt/older.deb
+systemctl enable --now sealtail
+before=$(systemctl show --property MainPID --value sealtail)
+dpkg --install /opt/sealtail.deb
+systemctl is-active sealtail
+after=$(systemctl show --property MainPID --value sealtail)
+stat -c 'state %U %a' /var/lib/sealtail
+echo "restarted $before $after"
+dpkg --remove sealtail
+systemctl is-active sealtail
+systemctl --no-pager status sealtail
+journalctl --no-pager -u sealtail
+"""
+UNIT = """\
+[Unit]
+After=multi-user.target
+SuccessAction=poweroff-force
+FailureAction=poweroff-force
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /upgrade.sh
+TimeoutStartSec=90s
+"""
+
+
+def test_upgrade_restarts_an_agent_that_runs(machine, older, package):
+    # A booted system begins with an empty /tmp.
+    shutil.copy(package, machine.path("/opt/sealtail.deb"))
+    shutil.copy(older, machine.path("/opt/older.deb"))
+    machine.path("/upgrade.sh").write_text(UPGRADE, encoding="utf-8")
+    machine.path("/etc/systemd/system/upgrade.service").write_text(UNIT, encoding="utf-8")
+    machine.run("systemctl", "add-wants", "default.target", "upgrade.service")
+    subprocess.run(
+        ["systemd-nspawn", "--boot", "--quiet", "--register=no", "--keep-unit", "--private-network",
+         "--directory", machine.folder], stdin=subprocess.DEVNULL, capture_output=True,
+        timeout=180, check=False)
+    log = machine.path("/upgrade.log").read_text(encoding="utf-8")
+    pids = re.search(r"^restarted (\d+) (\d+)$", log, re.MULTILINE)
+    assert pids and "0" not in pids.groups() and pids[1] != pids[2], log
+    assert "\nactive\n" in log and "\nstate sealtail 700\n" in log, log
+    assert "\ninactive\n" in log, f"removal stops it\n{log}"
