@@ -5,10 +5,20 @@
 enum Help {
     /// Options by name; `command option` where one command means something of its own.
     private static let meanings: [String: String] = [
+        "check user": "the user whose rights are looked at; without it the service's own",
         "config": "the configuration; without it /etc/sealtail/agent.yaml",
-        "explain": "says for each record which parser took it and why, on standard error",
+        "dead-letter": "what rests in the sink's dead letter",
+        "doctor out": "the archive; - is standard output, and without it a name with the time",
+        "dry-run": "says what would be done and does nothing",
+        "explain": "says of each record on standard error how it was read and what named it",
         "format": "how events are written",
         "framing": "what wraps the lines, as inputs[].framing in the configuration",
+        "init force": "puts a configuration that is there aside, as agent.yaml.old",
+        "init out": "where the configuration goes; without it /etc/sealtail/agent.yaml",
+        "init print": "prints the configuration and writes nothing",
+        "init root": "looks at the machine whose files are under this folder",
+        "init state": "the state directory that the configuration names",
+        "init user": "the user who will have to read the logs; without it the service's own",
         "json": "prints JSON for programs",
         "key": "a file with the key of an encrypted ledger",
         "keygen name": "the name that the key and its streams carry, as agent.name",
@@ -18,15 +28,20 @@ enum Help {
         "ledger config": "takes the state directory and its keys from a configuration",
         "ledger sink": "only the events that this sink gets",
         "markdown": "prints a page for the documentation",
-        "offline": "reads the configuration and nothing else: no log, no disk, no network",
+        "offline": "does not ask whether logs can be read, the state written and sinks reached",
         "parser": "the parser; auto, the default, lets every record find its own",
         "parsers fixtures": "the folder with the examples that parsers are tested with",
         "parsers update": "writes what the parsers answer into the examples",
         "parsers": "a folder whose parsers come before those of /etc and /usr/share",
+        "replay sink": "the sink that gets them again",
+        "seq": "their first and last number",
         "setup dry-run": "prints the requests and sends nothing",
         "setup sink": "the sink whose cluster is meant, where there are several",
         "setup templates": "the folder of the templates; without it the package's own",
+        "since": "events from this time on",
+        "stream": "events of this stream",
         "timezone": "for times without a zone, a name such as Europe/Berlin",
+        "until": "events before this time",
         "verify sink": "the events are those of this sink; what its filter left out is no gap",
         "vkey": "the verifier key, or a file with one in each line",
     ]
@@ -58,7 +73,7 @@ enum Help {
             rest = rest.dropFirst(option.count)
             guard option.hasPrefix("--") else { continue }
             let value = rest.dropFirst().prefix { $0 != " " && $0 != "]" && $0 != "\n" }
-            if rest.first == " ", let first = value.first, first != "[", first != "-" {
+            if rest.first == " ", let first = value.first, !"[(|-".contains(first) {
                 option += " " + value
                 rest = rest.dropFirst(1 + value.count)
             }

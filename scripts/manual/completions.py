@@ -11,7 +11,7 @@ def kind(option):
     words = option.value.split("|")
     if option.name == "parser":
         return "parsers"
-    if "FILE" in words:
+    if any(word.startswith("FILE") for word in words):
         return "files"
     if "DIR" in words:
         return "folders"
@@ -81,6 +81,7 @@ ZSH = """\
 _sealtail_parsers() {
     local -a names=(${(f)"$(@PARSERS@)"})
     compadd -a names
+    (( ! $# )) || compadd -- "$@"
 }
 
 _sealtail() {
@@ -110,7 +111,7 @@ def zsh_text(text):
 def zsh_value(option):
     words = " ".join(option.choices)
     action = {
-        "parsers": "_sealtail_parsers", "words": f"({words})", "folders": "_files -/",
+        "parsers": f" _sealtail_parsers {words}", "words": f"({words})", "folders": "_files -/",
         "files": "_files", "": " ",
     }[kind(option)]
     return f":{zsh_text(option.value)}:{action}"
@@ -128,7 +129,7 @@ def zsh(commands):
         if command.words:
             specs.append(f"'1:what:({' '.join(command.words)})'")
         if command.takes_parsers:
-            specs.append("'2:parser:_sealtail_parsers'")
+            specs.append("'2:parser: _sealtail_parsers'")
         elif command.takes_paths:
             specs.append("'*:file:_files'")
         cases += f"                {command.name})\n                    _arguments"

@@ -25,7 +25,8 @@ def page(name, section, version, holes):
         text = text.replace(f"@{hole}@", filling)
     licence, rest = text.split("\n", 1)
     head = f'.TH {name.upper()} {section} {date} "Sealtail {version}" "Sealtail"'
-    return f"{licence}\n{head}\n{rest}"
+    # Options and keys must not be hyphenated.
+    return f"{licence}\n{head}\n.nh\n.ad l\n{rest}"
 
 
 # MARK: sealtail(1)

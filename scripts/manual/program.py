@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 
 # As Help.swift reads a usage line: what follows an option behind one space is its value.
-OPTION = re.compile(r"--([a-z-]+)(?: (?![\[-])([^ \]\n]+))?")
+OPTION = re.compile(r"--([a-z-]+)(?: (?![\[(|-])([^ \]\n]+))?")
 LINE = re.compile(r"  --([a-z-]+)(?: (\S+))?(?:  +(.*))?")
 
 
