@@ -91,7 +91,7 @@ reproducible: ## build the last commit in two folders; program and package must 
 	@scripts/reproducible
 
 ## For numbers and for doubt
-.PHONY: bench bench-parsers limits soak soak-memory sabotage asan tsan fuzz
+.PHONY: bench bench-parsers limits systemd-test soak soak-memory sabotage asan tsan fuzz
 bench: build ## events per CPU-second, and line to durable at 1,000 a second; LINES=300000 SEED=1 SINK=…
 	@scripts/setup.sh python
 	@$(PYTHON) Tests/Bench/bench.py --agent $(RELEASE) \
@@ -108,6 +108,12 @@ limits: build ## a start on a large ledger, ten thousand quiet files; GIGABYTES=
 	@scripts/setup.sh python
 	@$(PYTHON) Tests/Bench/reopening.py --agent $(RELEASE) \
 	    --gigabytes $(or $(GIGABYTES),10) --files $(or $(FILES),10000)
+
+systemd-test: deb ## as root: the unit under a systemd booted for it, each promise shown; IDLE=180 ONLY=…
+	@scripts/setup.sh packaging
+	@scripts/setup.sh python
+	@$(PYTHON) Tests/Packaging/systemd_unit.py .build/deb/*.deb \
+	    $(if $(IDLE),--idle $(IDLE)) $(if $(ONLY),--only "$(ONLY)")
 
 soak: build setup ## kill -9 under rotation and faults of every kind; KILLS=200 SEED=…
 	SEALTAIL="$(CURDIR)/$(RELEASE)" KILLS="$(or $(KILLS),200)" SOAK=1 $(PYTEST) -s \

@@ -16,9 +16,20 @@ public enum InputError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// One sentence with the place.
+    /// A right is missing, so trying again changes nothing.
+    public var isPermission: Bool {
+        switch self {
+        case .system(_, let error): error.isPermission
+        case .tls: false
+        }
+    }
+
+    /// One sentence with the place, and a way out where a right is missing.
     public var description: String {
         switch self {
+        case .system(let input, let error) where error.isPermission && error.call == "listen on":
+            "input \(input): \(error); choose a port from 1024 on, or give the service "
+                + "CAP_NET_BIND_SERVICE as low-ports.conf does"
         case .system(let input, let error): "input \(input): \(error)"
         case .tls(let input, let error): "input \(input): \(error)"
         }

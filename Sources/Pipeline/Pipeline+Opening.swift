@@ -14,7 +14,8 @@ extension Pipeline {
         do throws(SystemError) {
             return try body()
         } catch {
-            throw .stage(error.description, exit: PipelineError.inputOutputExit)
+            let code = PipelineError.exitCode(isPermission: error.isPermission)
+            throw .stage(error.description, exit: code)
         }
     }
 
@@ -48,7 +49,8 @@ extension Pipeline {
                 made, input, handover: handover, accounts: accounts, positions: self.positions,
                 log: log)
         } catch {
-            throw .stage("inputs.\(input.id): \(error)", exit: PipelineError.inputOutputExit)
+            let code = PipelineError.exitCode(isPermission: error.isPermission)
+            throw .stage("inputs.\(input.id): \(error)", exit: code)
         }
     }
 

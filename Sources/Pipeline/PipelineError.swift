@@ -23,6 +23,12 @@ public enum PipelineError: Error, Sendable, CustomStringConvertible {
     static let permissionExit: Int32 = 77
     static let inputOutputExit: Int32 = 74
 
+    /// The exit code after what the kernel refused: a supervisor need not try again what a missing
+    /// right is the reason of.
+    static func exitCode(isPermission: Bool) -> Int32 {
+        isPermission ? permissionExit : inputOutputExit
+    }
+
     /// The sentence.
     public var description: String {
         switch self {
