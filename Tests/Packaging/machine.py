@@ -25,6 +25,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 NSPAWN = "systemd-nspawn"
 INSIDE = "SEALTAIL_TEST_FOLDER"
 PR_SET_PDEATHSIG = 1
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
 
@@ -52,17 +53,38 @@ def folder_inside():
 
 
 def run_inside(folder):
-    """Starts this program again in namespaces of its own, and answers with its exit code."""
-    command = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc",
-               "--propagation", "private", sys.executable, "-B", *sys.argv]
-    # An interrupt goes to both; who is inside decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return subprocess.run(command, env={**os.environ, INSIDE: str(folder)}, check=False,
-                          preexec_fn=die_with_parent).returncode
+    """Starts this program again in namespaces of its own, and answers with its exit code.
+
+    Whatever ends this one, the one inside has put everything away when this returns or raises.
+    """
+    end_in_order()
+    command = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child=SIGTERM",
+               "--mount-proc", "--propagation", "private", sys.executable, "-B", *sys.argv]
+    ours, theirs = os.pipe()
+    try:
+        return subprocess.run(
+            command, env={**os.environ, INSIDE: str(folder)}, check=False, pass_fds=[theirs],
+            preexec_fn=die_with_parent).returncode
+    finally:
+        # Nobody writes; the end of the file comes when nobody inside is left.
+        os.close(theirs)
+        os.read(ours, 1)
+
+
+def end_in_order():
+    """Makes the first request to end an exception; what comes after it does not disturb."""
+    def leave(number, _):
+        for signal_number in ENDINGS:
+            signal.signal(signal_number, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for number in ENDINGS:
+        signal.signal(number, leave)
 
 
 def prepare_namespaces():
     """Brings loopback up, and mounts what systemd-nspawn needs and what it would leave behind."""
+    end_in_order()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         request = bytearray(struct.pack("16sH22x", b"lo", 0))
         fcntl.ioctl(control, SIOCGIFFLAGS, request)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is to be shown of the unit. Each step says in one line what was shown, or fails."""
 
+import os
 import statistics
 import threading
 import time
@@ -320,10 +321,7 @@ def hardened(service):
 
 
 def ready_in_time(service):
-    """From the start to READY by systemd's own clock.
-
-    The quickest of several counts: the others measure what else the computer does.
-    """
+    """From the start to READY by systemd's own clock. A computer with other work is no judge."""
     service.configure([{"id": "archive", "type": "file", "path": f"{STATE}/archive.ndjson"}])
     written(service, "timed", "keycloak:adm", 0o640)
     mains, wholes = [], []
@@ -336,7 +334,10 @@ def ready_in_time(service):
     figures = (f"{min(wholes):.0f} to {max(wholes):.0f} ms, median "
                f"{statistics.median(wholes):.0f}; of that the main process {min(mains):.0f} to "
                f"{max(mains):.0f} ms, median {statistics.median(mains):.0f}; {STARTS} starts")
-    expect(min(wholes) < READY_LIMIT, f"start to ready: {figures}")
+    load = os.getloadavg()[0]
+    if load > os.cpu_count():
+        return f"start to ready, not judged because of other work (load {load:.1f}): {figures}"
+    expect(statistics.median(wholes) < READY_LIMIT, f"start to ready: {figures}")
     return f"start to ready: {figures}"
 
 
