@@ -38,7 +38,9 @@ let package = Package(
             name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .target(name: "CISAL", linkerSettings: [.linkedLibrary("isal")]),
         .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
-        .target(name: "CMicroHTTPD", linkerSettings: [.linkedLibrary("microhttpd")]),
+        .target(
+            name: "CMicroHTTPD",
+            linkerSettings: [.linkedLibrary("microhttpd"), .linkedLibrary("gnutls")]),
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CLinux"),
         .target(name: "CRdKafka"),
@@ -65,7 +67,7 @@ let package = Package(
                 "Inputs", "Parsing", "Sealing", "Ledger", "Sinks", "Events", "Platform",
                 "CMicroHTTPD",
             ],
-            swiftSettings: swift),
+            resources: [.embedInCode("Page/status.html")], swiftSettings: swift),
         .executableTarget(
             name: "sealtail",
             dependencies: [

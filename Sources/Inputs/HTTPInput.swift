@@ -89,18 +89,9 @@ public final class HTTPInput: Input {
     ) throws(InputError) -> HTTPServer.Certificate? {
         guard let files else { return nil }
         do throws(TLSError) {
-            _ = try TLSServer(certificate: files.certificate, key: files.key)
+            return try HTTPServer.Certificate(chain: files.certificate, key: files.key)
         } catch {
             throw .tls(input: id, error)
-        }
-        do throws(SystemError) {
-            let limit = InputLimit.certificateByteLimit
-            let chain = try FileSystem.read(files.certificate, byteLimit: limit)
-            var key = try FileSystem.read(files.key, byteLimit: limit)
-            return HTTPServer.Certificate(
-                chain: String(decoding: chain, as: UTF8.self), key: Secret(wiping: &key))
-        } catch {
-            throw .system(input: id, error)
         }
     }
 

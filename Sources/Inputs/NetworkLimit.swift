@@ -46,6 +46,4 @@ extension InputLimit {
     public static let jsonDepthLimit = 512
     /// The longest word that is given back to a sender who asks for it.
     static let challengeByteLimit = 1024
-    /// The most bytes of a file with certificates or a key.
-    static let certificateByteLimit = 1 << 20
 }

@@ -87,6 +87,8 @@ final class Accounts: Sendable {
         /// Events that the agent made of itself.
         var agentEvents = 0
         var sequence: UInt64 = 0
+        /// The present stream and the key that verifies it; nil before the first one is open.
+        var chain: (stream: String, verifierKey: String)?
         var checkpoint: Timestamp?
         var lastCommit: Timestamp?
         var commitProblem: String?
@@ -166,6 +168,11 @@ final class Accounts: Sendable {
                 snapshot.sinks[sink] = sums
             }
         }
+    }
+
+    /// Takes note of the stream that is sealed into from now on.
+    func opened(stream: String, verifierKey: String) {
+        state.withLock { $0.chain = (stream, verifierKey) }
     }
 
     /// Takes note of a checkpoint.

@@ -14,6 +14,8 @@ public struct AgentConfiguration: Sendable {
     public var stateFolder: String
     /// Where `/metrics` is answered; nil turns it off.
     public var listen: ListenAddress?
+    /// Who may see the status page.
+    public var status: StatusConfiguration
     /// What the agent says about itself.
     public var logLevel: Log.Level
     /// How it says it.
@@ -56,6 +58,7 @@ public struct AgentConfiguration: Sendable {
             agent.problem("state_dir", "must be an absolute path, is \"\(stateFolder)\"")
         }
         listen = AgentConfiguration.readListen(&agent)
+        status = StatusConfiguration(reading: agent.child("status"))
         var log = agent.child("log")
         logLevel = log?.choice("level", default: Log.Level.info) ?? .info
         logFormat = log?.choice("format", default: Log.Format.text) ?? .text

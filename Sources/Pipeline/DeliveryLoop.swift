@@ -66,6 +66,12 @@ final class DeliveryLoop: Sendable {
     /// The sink's dead letter.
     var deadLetter: DeadLetter { outlet.withLock { $0.deadLetter } }
 
+    /// How many requests have come to an outcome, and how long they took together, in seconds.
+    var requests: (count: UInt64, seconds: Double) {
+        let total = latency.total
+        return (total.count, total.sum)
+    }
+
     /// Tells the loop that there is something new in the ledger.
     func wake() {
         outlet.withLock { $0.sink }.wake()
@@ -237,6 +243,9 @@ final class DeliveryLoop: Sendable {
         if let sent = course.sentAt.removeValue(forKey: ticket) {
             latency.observe(now.duration(since: sent))
         }
+        if case .failure(let error) = result {
+            log.debug("The sink did not take all.", ["sink": id, "reason": error.sentence])
+        }
         guard let batch = course.plan.batch(of: ticket) else { return }
         let (kept, rejections) = bury(batch, result, outlet)
         let verdict = course.plan.finished(
@@ -302,9 +311,10 @@ final class DeliveryLoop: Sendable {
             log.info("The sink takes events again.", ["sink": id])
         }
         if let first = rejections.first {
+            // What it said of them is in the dead letter: it may quote the events.
             log.error(
                 "The receiver refused events; they rest in the dead letter.",
-                ["sink": id, "count": rejections.count, "reason": first.reason])
+                ["sink": id, "count": rejections.count, "code": first.code.rawValue])
         }
     }
 

@@ -144,15 +144,15 @@ struct DeliveryPlan {
         case .failure(.split(_, let code)):
             verdict.retry = code
             split(piece)
-        case .failure(.retry(let after, let reason, let code)):
+        case .failure(.retry(let after, _, let code)):
             verdict.retry = code
             verdict.isUp = false
-            verdict.problem = reason
+            verdict.problem = result.statement
             again(piece, piece.batch, rest: restAfterFailure(after, now, jitter), now)
-        case .failure(.alarm(let reason, let code)):
+        case .failure(.alarm(_, let code)):
             verdict.retry = code
             verdict.isUp = false
-            verdict.problem = reason
+            verdict.problem = result.statement
             again(piece, piece.batch, rest: retryPolicy.alarmed(), now)
         }
         return verdict
@@ -215,5 +215,13 @@ struct DeliveryPlan {
         guard let span = spans[piece.span], span.pieces == 0 else { return }
         spans[piece.span] = nil
         verdict.settled = (piece.span, span.delivered, span.rejected, span.epochs)
+    }
+}
+
+extension Result<Void, DeliveryError> {
+    /// What went wrong, without what may repeat an event; nil for a success.
+    fileprivate var statement: String? {
+        if case .failure(let error) = self { return error.statement }
+        return nil
     }
 }

@@ -116,17 +116,18 @@ extension Pipeline {
             ).families
         }
         guard let listen = startSetup.configuration.listen else { return nil }
+        let open: [String: StatusServer.Route] = [
+            "/metrics": StatusServer.Route { [metrics] in
+                StatusServer.Answer(
+                    status: 200, contentType: MetricRegistry.contentType, body: metrics.render())
+            },
+            "/livez": StatusServer.Route { [health] in health.live() },
+            "/readyz": StatusServer.Route { [health] in health.ready() },
+        ]
         return try StatusServer(
             listen: listen,
-            routes: [
-                "/metrics": { [metrics] in
-                    StatusServer.Answer(
-                        status: 200, contentType: MetricRegistry.contentType,
-                        body: metrics.render())
-                },
-                "/livez": { [health] in health.live() },
-                "/readyz": { [health] in health.ready() },
-            ])
+            StatusServer.Terms(startSetup.configuration.status, listen: listen),
+            routes: open.merging(status.routes) { first, _ in first })
     }
 
     /// Exports the most memory that the configuration allows.

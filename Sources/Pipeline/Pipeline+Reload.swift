@@ -21,6 +21,9 @@ final class ReloadRecord: Sendable {
         success.set(1)
     }
 
+    /// True when the configuration last read is the one in use.
+    var isTaken: Bool { success.value == 1 }
+
     func note(isTaken: Bool) {
         success.set(isTaken ? 1 : 0)
         if isTaken { taken.add() } else { refused.add() }
@@ -40,6 +43,8 @@ extension Pipeline {
         var readers: [ReaderLoop] = []
         var deliveries: [DeliveryLoop] = []
         var outlets: [(loop: DeliveryLoop, outlet: DeliveryLoop.Outlet)] = []
+        /// Who may see the status page.
+        var status: StatusServer.Terms?
     }
 
     /// Reads the configuration again and takes it over, or says every mistake and goes on as
@@ -102,6 +107,9 @@ extension Pipeline {
                 replacement.outlets.append(
                     (loop, try makeOutlet(sink, deadLetter: loop.deadLetter)))
             }
+        }
+        if let listen = configuration.listen {
+            replacement.status = try StatusServer.Terms(configuration.status, listen: listen)
         }
         try renewCertificates(replacement.change)
         replacement.readers = try makeReaders(
@@ -175,6 +183,7 @@ extension Pipeline {
             terms: change.opensStream ? replacement.setup.terms : nil)
         for (loop, outlet) in replacement.outlets { loop.replace(by: outlet) }
         changeInputs(replacement, &crew)
+        changeStatus(replacement.status, crew)
         reloads.note(isTaken: true)
         let ceiling = MemoryCeiling(configuration, workerCount: crew.workerCount)
         show(ceiling)
@@ -190,6 +199,15 @@ extension Pipeline {
                 "new_stream": change.opensStream,
                 "memory_bytes_at_most": ceiling.byteCount,
             ])
+    }
+
+    private func changeStatus(_ terms: StatusServer.Terms?, _ crew: Crew) {
+        guard let terms else { return }
+        do throws(PipelineError) {
+            try crew.statusServer?.adopt(terms)
+        } catch {
+            log.error("The status page keeps its former certificate.", ["reason": error])
+        }
     }
 
     private func closeSinks(_ ids: [String]) {

@@ -36,6 +36,7 @@ public final class Pipeline: Sendable {
     let losses: LossReport
     let health: Health
     let reloads: ReloadRecord
+    let status: StatusSource
     /// What the start found; what holds by now is in `Crew`.
     let startSetup: Setup
     // The stream that the start opens. Sources of inputs without files are named after it.
@@ -69,6 +70,9 @@ public final class Pipeline: Sendable {
         losses = LossReport(ledger, roster: roster, accounts: accounts)
         health = Health(accounts: accounts, roster: roster)
         reloads = ReloadRecord(metrics)
+        status = StatusSource(
+            name: configuration.name, accounts: accounts, roster: roster, ledger: ledger,
+            health: health, reloads: reloads, log: log)
         for input in configuration.inputs {
             roster.add(try makeReader(input, setup, resumingFrom: recovered.positions))
         }
@@ -87,6 +91,7 @@ public final class Pipeline: Sendable {
         let statusServer = try openStatusServer()
         let notifier = SystemdNotifier()
         var crew = Crew(startSetup, workerCount: workerCount)
+        crew.statusServer = statusServer
         announce(ceiling)
         roster.add(sealerStatus.pulse)
         crew.sealer = start("sealer") { [self] in runSealer() }
@@ -239,6 +244,7 @@ public final class Pipeline: Sendable {
             tend(&crew)
             if crew.isWithoutReaders { return end("end of input") }
             if health.stall(at: now) == nil { notifier.watchdog() }
+            if crew.statusServer != nil { status.sampleIfDue(at: now) }
             keepHouse(at: clock.now())
         }
     }
@@ -321,6 +327,7 @@ public final class Pipeline: Sendable {
 struct Crew {
     var setup: Setup
     let workerCount: Int
+    var statusServer: StatusServer?
     var sealer: Thread?
     var workers: [Thread] = []
     var readers: [(loop: ReaderLoop, thread: Thread)] = []

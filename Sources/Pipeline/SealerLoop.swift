@@ -61,6 +61,7 @@ struct SealerLoop: ~Copyable {
     ///   - damage: what the start found damaged in the ledger, stated before anything else.
     mutating func run(predecessor: Predecessor, damage: [LedgerDamage]) {
         var isCommitted = commit(keeper.open(predecessor: predecessor, at: clock.now()))
+        noteStream()
         if isCommitted { isCommitted = commit(losses.state(damage)) }
         var lastCommit = clock.monotonic()
         while isCommitted, !handover.isDrained {
@@ -114,7 +115,13 @@ struct SealerLoop: ~Copyable {
             formerSinks = keeper.terms.sinks.map(\.id).filter { !staying.contains($0) }
         }
         statement.streamOpened()
+        defer { noteStream() }
         return commit(keeper.reopen(terms, at: clock.now(), now))
+    }
+
+    private func noteStream() {
+        accounts.opened(
+            stream: keeper.stream, verifierKey: keeper.terms.key.verifierKey.text)
     }
 
     /// What a checkpoint says of events that receivers did not get.

@@ -333,13 +333,6 @@ extension [String: Int] {
     }
 }
 
-extension Duration {
-    /// Seconds with their fraction, as Prometheus wants durations.
-    fileprivate var seconds: Double {
-        Double(components.seconds) + Double(components.attoseconds) / 1e18
-    }
-}
-
 extension Timestamp {
     /// Seconds since 1970, as Prometheus wants times.
     var seconds: Double { Double(microseconds) / 1_000_000 }

@@ -92,6 +92,9 @@ public struct Log: Sendable {
         Log(self, level: level, format: format)
     }
 
+    /// The last warnings and errors that were written, the newest first.
+    public var recentProblems: [LogProblem] { output.recentProblems }
+
     /// A logger that writes nothing, for tests.
     public static let silent = Log(write: { _ in })
 
@@ -142,15 +145,16 @@ public struct Log: Sendable {
             let now = time.now()
             for report in decision.reports { write(report, at: now) }
             guard decision.isAdmitted else { return }
-            output.write(line.bytes(level, text, fields.map { ($0.key, $0.value) }, at: now))
+            let pairs = fields.map { ($0.key, $0.value) }
+            if level >= .warning { output.remember(level, text, pairs, at: now) }
+            output.write(line.bytes(level, text, pairs, at: now))
         }
     }
 
     private func write(_ report: LogRateLimiter.Report, at now: Timestamp) {
-        output.write(
-            line.bytes(
-                .warning, "Lines were left out.",
-                [("left_out", report.count), ("line", report.message)], at: now))
+        let (text, pairs) = ("Lines were left out.", report.fields)
+        output.remember(.warning, text, pairs, at: now)
+        output.write(line.bytes(.warning, text, pairs, at: now))
     }
 }
 
@@ -167,6 +171,11 @@ struct LogRateLimiter {
     struct Report: Equatable {
         let message: String
         let count: Int
+
+        /// The fields of the line that says so.
+        var fields: [(key: String, value: any CustomStringConvertible)] {
+            [("left_out", count), ("line", message)]
+        }
     }
 
     struct Decision: Equatable {
@@ -241,6 +250,7 @@ struct LogRateLimiter {
 final class LogOutput: Sendable {
     let write: @Sendable ([UInt8]) -> Void
     private let limiter = Mutex(LogRateLimiter())
+    private let memory = Mutex(LogMemory())
 
     init(write: @escaping @Sendable ([UInt8]) -> Void) {
         self.write = write
@@ -249,6 +259,16 @@ final class LogOutput: Sendable {
     func withLimiter(_ body: (inout LogRateLimiter) -> Void) {
         limiter.withLock { body(&$0) }
     }
+
+    func remember(
+        _ level: Log.Level, _ message: String,
+        _ fields: [(key: String, value: any CustomStringConvertible)], at now: Timestamp
+    ) {
+        let spelled = fields.map { LogProblem.Field($0.key, LogLine.spelled($0.value)) }
+        memory.withLock { $0.note(level, message, spelled, at: now) }
+    }
+
+    var recentProblems: [LogProblem] { memory.withLock { $0.problems.reversed() } }
 
     /// $JOURNAL_STREAM is inherited by children whose output goes elsewhere, so that it only
     /// counts when it names the very stream; systemd.exec(5).

@@ -55,15 +55,20 @@ struct LogLine: Sendable {
     }
 
     /// The value as text, durations and moments as elsewhere in the product, cut to the limit.
-    private static func spelled(_ value: any CustomStringConvertible) -> String {
+    static func spelled(_ value: any CustomStringConvertible) -> String {
         let text: String
         switch value {
         case let value as Duration: text = ConfigurationText.describe(value)
         default: text = value.description
         }
-        guard text.utf8.count > Log.valueByteLimit else { return text }
+        return cut(text, to: Log.valueByteLimit)
+    }
+
+    /// The text, or its beginning with a mark when it is longer than the limit.
+    static func cut(_ text: String, to byteLimit: Int) -> String {
+        guard text.utf8.count > byteLimit else { return text }
         // Cutting inside a character would leave half of it, which decoding shows as U+FFFD.
-        var cut = text.utf8.index(text.startIndex, offsetBy: Log.valueByteLimit)
+        var cut = text.utf8.index(text.startIndex, offsetBy: byteLimit)
         while cut > text.startIndex, text.utf8[cut] & 0xC0 == 0x80 {
             cut = text.utf8.index(before: cut)
         }

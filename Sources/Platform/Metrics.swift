@@ -100,6 +100,11 @@ public final class Histogram: Sendable {
         observe(Double(seconds) + Double(attoseconds) / 1e18)
     }
 
+    /// How many observations there were, and their sum: both of one moment.
+    public var total: (count: UInt64, sum: Double) {
+        state.withLock { ($0.counts.reduce(0, &+), $0.sum) }
+    }
+
     /// Counts per bucket, not summed up, and the sum: both of one moment.
     var snapshot: State { state.withLock { $0 } }
 }

@@ -13,7 +13,7 @@ public enum DeliveryError: Error, Sendable, Equatable {
     /// Somebody has to act: sent again for ever at the longest delay, never dropped.
     case alarm(reason: String, code: DeliveryCode)
 
-    /// One sentence for people, as it stands in the log.
+    /// One sentence for people with all that the far side said, which may repeat what was sent to it.
     public var sentence: String {
         switch self {
         case .retry(_, let reason, _), .split(let reason, _), .alarm(let reason, _):
@@ -21,6 +21,18 @@ public enum DeliveryError: Error, Sendable, Equatable {
         case .partial(let retry, let reject, _):
             let first = reject.first.map { ": " + $0.reason } ?? ""
             return "\(retry.count) events to be sent again, \(reject.count) rejected\(first)"
+        }
+    }
+
+    /// The sentence for the log, for health and for the status page: the far side is quoted only
+    /// where its answer cannot be about events, because no event may show there.
+    public var statement: String {
+        switch self {
+        case .retry(_, let reason, let code), .split(let reason, let code),
+            .alarm(let reason, let code):
+            return code.mayBeAboutEvents ? DeliveryText.withoutQuotation(reason) : reason
+        case .partial(let retry, let reject, _):
+            return "\(retry.count) events to be sent again, \(reject.count) rejected"
         }
     }
 
@@ -83,9 +95,31 @@ public enum DeliveryCode: String, Sendable, CaseIterable {
     case space
     /// A file or pipe cannot be written.
     case file
+
+    /// True when what the far side says may repeat an event, or its request as a whole.
+    var mayBeAboutEvents: Bool {
+        switch self {
+        case .server, .answer, .size, .refused, .rendering: true
+        case .connection, .name, .tls, .timeout, .busy, .authorization, .place, .space, .file: false
+        }
+    }
 }
 
 enum DeliveryText {
+    /// A sentence that ends behind the status of an answer, where `HTTPAnswer` begins to quote.
+    static func withoutQuotation(_ sentence: String) -> String {
+        var rest = sentence[...]
+        while let start = rest.firstRange(of: "HTTP ")?.upperBound {
+            let number = sentence[start...].prefix(3)
+            let isStatus = number.count == 3 && number.allSatisfy { $0.isASCII && $0.isNumber }
+            if isStatus, sentence[number.endIndex...].hasPrefix(": ") {
+                return sentence[..<number.endIndex] + " (its words are logged at level debug)"
+            }
+            rest = sentence[start...]
+        }
+        return sentence
+    }
+
     /// The text cut to a limit at a scalar boundary, with control characters as spaces.
     static func oneLine(_ text: String, byteLimit: Int) -> String {
         var result = String.UnicodeScalarView()

@@ -38,6 +38,33 @@ public struct CertificateChain: Sendable, Equatable {
         self.expiry = expiry
     }
 
+    /// SHA-256 of the public key of the first certificate of a text, in base64, as RFC 7469 has it.
+    public static func pin(pem: [UInt8]) throws(CertificateError) -> String {
+        let input = try PEMInput(pem.span)
+        guard let certificate = try input.nextCertificate() else {
+            throw CertificateError(description: "holds no certificate in PEM")
+        }
+        // Safe because nobody else holds the certificate.
+        defer { X509_free(certificate) }
+        guard let pin = pin(of: certificate) else {
+            throw CertificateError(description: "holds a certificate without a key")
+        }
+        return pin
+    }
+
+    // Safe because the certificate is the caller's and alive.
+    /// The pin of a certificate of libcrypto.
+    static func pin(of certificate: OpaquePointer) -> String? {
+        // Safe because libcrypto allocates the bytes and says how many they are.
+        var start: UnsafeMutablePointer<UInt8>?
+        let count = Int(i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &start))
+        guard count > 0, let start else { return nil }
+        defer { CRYPTO_free(start, nil, 0) }
+        // Safe because the bytes outlive the copy.
+        let bytes = Array(UnsafeBufferPointer(start: start, count: count))
+        return Base64.encode(SHA256Hasher().digest(bytes).bytes)
+    }
+
     // Safe because the certificate is the caller's and alive.
     /// When a certificate of libcrypto expires.
     static func expiry(of certificate: OpaquePointer) -> Timestamp? {

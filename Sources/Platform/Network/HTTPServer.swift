@@ -21,23 +21,12 @@ public final class HTTPServer: Sendable {
         public var busy = Response(status: 503, text: "Too much at once; try again later.\n")
         /// Certificate chain and key as PEM text; nil for plain HTTP.
         public var certificate: Certificate?
+        /// The authorities of clients as PEM text, with `certificate` only. Clients are then asked
+        /// for a certificate; who has none is served as well, and `Head` tells them apart.
+        public var clientAuthorities: String?
 
         /// No bodies, no TLS, a few connections.
         public init() {}
-    }
-
-    /// What TLS shows to clients, and proves.
-    public struct Certificate: Sendable {
-        /// The chain, the server's own first, as PEM text.
-        public var chain: String
-        /// The key, as PEM text.
-        public var key: Secret
-
-        /// Keeps both.
-        public init(chain: String, key: Secret) {
-            self.chain = chain
-            self.key = key
-        }
     }
 
     /// What comes before the body of a request.
@@ -48,6 +37,8 @@ public final class HTTPServer: Sendable {
         public var path: String
         /// The headers; their names in lower case.
         public var fields: [String: String]
+        /// True when the client has proved that it holds a certificate of `clientAuthorities`.
+        public var hasClientCertificate = false
 
         /// Describes a head; the names of the fields in lower case.
         public init(method: String, path: String, fields: [String: String]) {
@@ -193,12 +184,16 @@ public final class HTTPServer: Sendable {
             (0..<span.count).map { CChar(bitPattern: span[$0]) } + [0]
         }
         defer { for index in key.indices { key[index] = 0 } }
-        // Safe because both texts end with a zero byte and live for the call.
+        // Safe because the texts end with a zero byte and live for the call.
         return certificate.chain.withCString { chain in
             key.withUnsafeBufferPointer { key in
                 raw.certificate = chain
                 raw.key = key.baseAddress
-                return body(raw)
+                guard let authorities = options.clientAuthorities else { return body(raw) }
+                return authorities.withCString { authorities in
+                    raw.client_authorities = authorities
+                    return body(raw)
+                }
             }
         }
     }
@@ -378,11 +373,14 @@ private func respond(
     }
     guard let known = state.pointee else {
         // Safe because the texts live for the call and are copied.
-        let head = HTTPServer.Head(
+        var head = HTTPServer.Head(
             method: String(cString: method), path: String(cString: path),
             fields: fields(of: connection))
         // Safe because the context is the service, which outlives the daemon.
         let service = Unmanaged<HTTPService>.fromOpaque(context).takeUnretainedValue()
+        if service.options.clientAuthorities != nil {
+            head.hasClientCertificate = sealtail_http_has_client_certificate(connection)
+        }
         let exchange = service.begin(head, connection)
         // Safe because `complete` releases it, exactly once.
         state.pointee = Unmanaged.passRetained(exchange).toOpaque()

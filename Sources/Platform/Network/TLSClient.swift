@@ -190,15 +190,7 @@ public final class TLSClient {
         defer { X509_free(certificate) }
         peerExpiry = CertificateChain.expiry(of: certificate)
         if pins.isEmpty { return true }
-        let key = X509_get_X509_PUBKEY(certificate)
-        // Safe because libcrypto allocates the bytes and says how many they are.
-        var start: UnsafeMutablePointer<UInt8>?
-        let count = Int(i2d_X509_PUBKEY(key, &start))
-        guard count > 0, let start else { return false }
-        defer { CRYPTO_free(start, nil, 0) }
-        // Safe because the bytes outlive the copy.
-        let bytes = Array(UnsafeBufferPointer(start: start, count: count))
-        return pins.contains(Base64.encode(SHA256Hasher().digest(bytes).bytes))
+        return CertificateChain.pin(of: certificate).map { pins.contains($0) } ?? false
     }
 
     /// Takes a piece of what the peer has sent and forgets it; notes alerts and tickets.

@@ -29,6 +29,15 @@ public struct ListenAddress: Sendable, Hashable {
     /// True for an address that only this machine can reach.
     public var isLoopback: Bool { isVersion6 ? host == "::1" : host.hasPrefix("127.") }
 
+    /// Where a program on this machine reaches what listens here: an unspecified address, which
+    /// listens everywhere, is reached over loopback.
+    public var localText: String {
+        if isVersion6 { return "[\(isUnspecified ? "::1" : host)]:\(port)" }
+        return "\(isUnspecified ? "127.0.0.1" : host):\(port)"
+    }
+
+    private var isUnspecified: Bool { host.allSatisfy { "0.:".contains($0) } }
+
     /// AF_INET or AF_INET6.
     var family: Int32 { isVersion6 ? AF_INET6 : AF_INET }
 
