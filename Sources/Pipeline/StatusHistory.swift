@@ -113,6 +113,14 @@ struct StatusHistory: Sendable {
         return Double(value)
     }
 
+    /// The mean of the last minute of a series; nil where nothing is known of it.
+    func mean(_ owner: Name.Owner, _ measure: Measure) -> Double? {
+        let known = (values(owner, measure) ?? []).suffix(StatusHistory.minute).filter(\.isFinite)
+        return known.isEmpty ? nil : Double(known.reduce(0, +)) / Double(known.count)
+    }
+
+    private static let minute = 30
+
     /// All values of a series, the oldest first; nil for an unknown one.
     func values(_ owner: Name.Owner, _ measure: Measure) -> [Float]? {
         guard let ring = series[Name(owner: owner, measure: measure)]?.values else { return nil }

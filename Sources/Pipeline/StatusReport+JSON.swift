@@ -110,7 +110,7 @@ extension StatusReport {
         object.member("up", sums.isUp)
         object.member("problem", sums.problem)
         object.member("delivered_per_second", history.newest(.sink(sink.id), .delivered))
-        object.member("latency_seconds", history.newest(.sink(sink.id), .latency))
+        object.member("latency_seconds", history.mean(.sink(sink.id), .latency))
         object.member("events_offered", sums.offered)
         object.member("events_delivered", sums.delivered)
         object.member("events_rejected", sums.rejected)

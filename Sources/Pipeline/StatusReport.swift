@@ -139,7 +139,7 @@ struct StatusVerdict: Sendable, Equatable {
             state = .good
             let inputs = StatusVerdict.count(report.inputs.count, "input")
             let sinks = StatusVerdict.count(report.sinks.count, "sink")
-            sentence = "All is well: \(inputs) read, the ledger commits, \(sinks) delivered to."
+            sentence = "All is well: \(inputs), a ledger that commits, \(sinks) up."
         }
     }
 
@@ -170,6 +170,9 @@ struct StatusVerdict: Sendable, Equatable {
         }
         for sink in report.sinks { found += lookouts(sink, report) }
         for input in report.inputs {
+            if input.type == "file", input.state.isReadable, input.state.fileCount == 0 {
+                found.append("inputs.\(input.id): no file is there to be read")
+            }
             let sums = report.sums(ofInput: input.id)
             let dropped = sums.dropped.values.reduce(0, +) + sums.elements.dropped.values.reduce(0, +)
             if dropped > 0 { found.append("inputs.\(input.id): \(dropped) dropped since the start") }

@@ -16,6 +16,9 @@ enum Main {
             name: "run", summary: "run the agent in the foreground",
             usage: "[--config FILE]", run: RunCommand.run),
         Command(
+            name: "status", summary: "show how the running agent is doing",
+            usage: "[--config FILE] [--watch|--json]", run: StatusCommand.run),
+        Command(
             name: "check", summary: "find every mistake of a configuration",
             usage: "[--config FILE] [--offline]", run: CheckCommand.run),
         Command(

@@ -105,3 +105,5 @@ size_t sealtail_lookup_address(
 void sealtail_lookup_end(sealtail_lookup *lookup);
 /// The bytes that a socket has taken and its peer's kernel has not acknowledged; -1 with errno.
 int sealtail_unacknowledged_bytes(int descriptor);
+/// Finds the columns and rows of a terminal; -1 when the descriptor is none.
+int sealtail_terminal_size(int descriptor, int *columns, int *rows);

@@ -102,6 +102,13 @@ public enum ConfigurationText {
         return result + "\""
     }
 
+    /// The text with a space for whatever could move a cursor or hide what stands beside it.
+    public static func printable(_ text: String) -> String {
+        var result = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars { result.append(isPrintable(scalar) ? scalar : " ") }
+        return String(result)
+    }
+
     /// `a`, `a or b`, `a, b or c`.
     static func alternatives(_ words: [String]) -> String {
         guard let last = words.last else { return "nothing" }

@@ -66,6 +66,18 @@ public struct HTTPOptions: Sendable {
         case gzip, none
     }
 
+    /// One endpoint, reached directly, for a program that asks something for itself.
+    init(
+        _ endpoint: Endpoint, tls: TLSOptions, authentication: Authentication?, timeout: Duration
+    ) {
+        endpoints = [endpoint]
+        self.authentication = authentication
+        self.tls = tls
+        proxy = .none
+        self.timeout = timeout
+        compression = .none
+    }
+
     /// Reads the keys and reports every mistake.
     ///
     /// - Parameters:
