@@ -21,7 +21,9 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/timex.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -292,4 +294,17 @@ int sealtail_terminal_size(int descriptor, int *columns, int *rows) {
     *columns = size.ws_col;
     *rows = size.ws_row;
     return 0;
+}
+
+size_t sealtail_access_list(const char *path, uint8_t *buffer, size_t room) {
+    ssize_t size = getxattr(path, "system.posix_acl_access", buffer, room);
+    return size < 0 ? 0 : (size_t)size;
+}
+
+int sealtail_clock_is_kept(void) {
+    struct timex clock = {0};
+    // Without modes adjtimex(2) only asks, which anybody may.
+    int state = adjtimex(&clock);
+    if (state < 0) return -1;
+    return state != TIME_ERROR && !(clock.status & STA_UNSYNC);
 }

@@ -55,6 +55,13 @@ public final class FileInput: Input {
         }
     }
 
+    /// Whether a file was put aside by rotation, by its name and what stands beside it: reading the
+    /// file that it was reads it too.
+    public static func isRotated(_ path: String) -> Bool {
+        if RotatedName.isForeign(path) || RotatedName.isCompressed(path) { return true }
+        return RotatedName.base(of: path).map(FileSystem.exists) ?? false
+    }
+
     /// Does nothing: nobody waits for an answer.
     public func committed(through position: Position) {
         // A file needs no answer: the position itself is its memory.

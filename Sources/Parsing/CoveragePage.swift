@@ -28,7 +28,7 @@ public struct CoveragePage {
             + entries.map { entry in
                 let definition = entry.definition
                 return [
-                    definition.name, CoveragePage.product(definition), definition.verification.kind,
+                    definition.name, definition.title, definition.verification.kind,
                     "\(entry.actions.count)",
                     definition.coverage.successesNeed == nil ? "logged" : "need a setting",
                 ]
@@ -64,23 +64,18 @@ public struct CoveragePage {
         """
     }
 
-    private static func product(_ definition: ParserDefinition) -> String {
-        definition.vendor.lowercased() == definition.product.lowercased()
-            ? definition.vendor : "\(definition.vendor) \(definition.product)"
-    }
-
     private static func row(_ entry: Entry) -> String {
         let definition = entry.definition
         let successes = definition.coverage.successesNeed == nil ? "logged" : "need a setting"
         let name = definition.name
-        return "| \(product(definition)) | [\(name)](#\(name)) | \(definition.verification.kind) "
+        return "| \(definition.title) | [\(name)](#\(name)) | \(definition.verification.kind) "
             + "| \(entry.actions.count) | \(successes) |"
     }
 
     private static func section(_ entry: Entry) -> String {
         let definition = entry.definition
         let coverage = definition.coverage
-        var lines = ["## \(definition.name)", "", "\(product(definition)): \(coverage.log)", ""]
+        var lines = ["## \(definition.name)", "", "\(definition.title): \(coverage.log)", ""]
         if let need = coverage.successesNeed {
             lines += ["**Successes need a setting:** \(need)", ""]
         }
@@ -104,6 +99,11 @@ public struct CoveragePage {
 }
 
 extension ParserDefinition {
+    /// What people call the product.
+    public var title: String {
+        vendor.lowercased() == product.lowercased() ? vendor : "\(vendor) \(product)"
+    }
+
     /// The vendor's words that rules turn into events, each once, behind the name of its value.
     public var mappedWords: Set<String> {
         var words: Set<String> = []

@@ -81,6 +81,15 @@ extension ParserDefinition {
             neverLogged: coverage.strings("never_logs"),
             successesNeed: coverage.string("successes_need"))
         coverage.finish()
+        guard var found = reader.child("found_at") else { return }
+        definition.whereabouts = Whereabouts(
+            processes: found.strings("processes"), arguments: found.strings("arguments"),
+            files: found.strings("files"),
+            isOnStandardOutput: found.bool("standard_output", default: false))
+        for file in definition.whereabouts.files where !file.hasPrefix("/") {
+            found.problem("files", "must be absolute paths; begin \(file) with a slash")
+        }
+        found.finish()
     }
 }
 

@@ -15,6 +15,8 @@ public struct ParserDefinition: Sendable {
     public var verification = Verification()
     /// What the product logs, where, and what it never does.
     public var coverage = Coverage()
+    /// Where the product and its log are found on a machine.
+    public var whereabouts = Whereabouts()
     /// A regular expression that matches where a record of several lines begins.
     public var recordStart: String?
     /// The file it was read from.
@@ -63,6 +65,18 @@ public struct Coverage: Sendable, Hashable {
     public var neverLogged: [String] = []
     /// What makes successes visible where a default installation logs none; nil where it does.
     public var successesNeed: String?
+}
+
+/// Where a product and its log are found on a machine that runs it.
+public struct Whereabouts: Sendable, Hashable {
+    /// The names of its programs.
+    public var processes: [String] = []
+    /// Parts of the command line where an interpreter runs it, as java or python.
+    public var arguments: [String] = []
+    /// Where it writes its log, as shell patterns of absolute paths.
+    public var files: [String] = []
+    /// Whether its standard output is a log worth reading, in the journal or of a container.
+    public var isOnStandardOutput = false
 }
 
 /// A word of the declaration that knows where it stands.

@@ -126,6 +126,9 @@ extension ParserLibrary {
 extension ParserProgram {
     /// Lines of the product match one of these.
     public var lines: [RegularExpression] { recognition }
+
+    /// Whether it stands for the lines of many products, which say nothing about which.
+    public var isForManyProducts: Bool { isGeneric }
 }
 
 /// What becomes of records while no product was recognised.

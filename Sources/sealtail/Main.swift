@@ -19,6 +19,9 @@ enum Main {
             name: "status", summary: "show how the running agent is doing",
             usage: "[--config FILE] [--watch|--json]", run: StatusCommand.run),
         Command(
+            name: "init", summary: "look at this machine and write a first configuration",
+            usage: InitCommand.usage, run: InitCommand.run),
+        Command(
             name: "check", summary: "find every mistake of a configuration",
             usage: "[--config FILE] [--offline]", run: CheckCommand.run),
         Command(

@@ -45,6 +45,15 @@ enum ConfigurationFile {
         return configuration
     }
 
+    /// A configuration that is in memory; every mistake goes to `problems`.
+    static func read(_ bytes: [UInt8], called path: String, _ problems: ConfigurationProblems) {
+        let node = ConfigurationLoader.load(
+            bytes, file: path, environment: .process, problems: problems)
+        guard let node else { return }
+        _ = AgentConfiguration(
+            reading: node, hostName: ProcessFacts.hostName, problems: problems)
+    }
+
     /// The configuration alone, for a reload that knows the parsers that are in use.
     static func read(_ path: String, _ problems: ConfigurationProblems) -> AgentConfiguration? {
         guard let node = ConfigurationLoader.load(path, problems: problems) else { return nil }

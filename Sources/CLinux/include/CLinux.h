@@ -107,3 +107,9 @@ void sealtail_lookup_end(sealtail_lookup *lookup);
 int sealtail_unacknowledged_bytes(int descriptor);
 /// Finds the columns and rows of a terminal; -1 when the descriptor is none.
 int sealtail_terminal_size(int descriptor, int *columns, int *rows);
+
+/// Copies the access control list of a path as the kernel keeps it (acl(5)); its size, 0 when it
+/// has none or does not fit.
+size_t sealtail_access_list(const char *path, uint8_t *buffer, size_t room);
+/// 1 when somebody keeps the clock right, 0 when nobody does, -1 when the kernel does not say.
+int sealtail_clock_is_kept(void);

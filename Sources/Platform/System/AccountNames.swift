@@ -5,7 +5,7 @@
 /// They are read from the files, not asked of a name service, which may wait for the network. An
 /// account that is known elsewhere has a number and no name here.
 public enum AccountNames {
-    private static let fileByteLimit = 4 << 20
+    static let fileByteLimit = 4 << 20
 
     /// The name of a user; nil when the file of users names none.
     public static func user(_ number: UInt32) -> String? {

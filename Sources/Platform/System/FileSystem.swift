@@ -101,6 +101,25 @@ public enum FileSystem {
         guard symlink(target, path) == 0 else { throw SystemError(call: "link", path: path) }
     }
 
+    /// What a symbolic link points at, as it is written in the link.
+    public static func linkTarget(_ path: String) throws(SystemError) -> String {
+        var buffer = [CChar](repeating: 0, count: linkByteLimit)
+        // Safe because the call is told the length of the buffer and answers how much it used.
+        let count = readlink(path, &buffer, buffer.count)
+        guard count >= 0 else { throw SystemError(call: "read link", path: path) }
+        return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// The longest target of a link that is read: PATH_MAX.
+    private static let linkByteLimit = 4096
+
+    /// Gives a file to a user and a group, by their numbers.
+    public static func setOwner(
+        _ path: String, user: UInt32, group: UInt32
+    ) throws(SystemError) {
+        guard chown(path, user, group) == 0 else { throw SystemError(call: "chown", path: path) }
+    }
+
     /// Sets the permission bits.
     public static func setPermissions(
         _ path: String, _ permissions: UInt32

@@ -18,6 +18,15 @@ public enum ProcessFacts {
     /// The user whose rights it has; 0 is root.
     public static var effectiveUserID: UInt32 { geteuid() }
 
+    /// The groups whose rights it has.
+    public static var groupIDs: Set<UInt32> {
+        let count = getgroups(0, nil)
+        var groups = [gid_t](repeating: 0, count: max(0, Int(count)))
+        // Safe because the call is told how many numbers there is room for.
+        let filled = getgroups(Int32(groups.count), &groups)
+        return Set(groups.prefix(max(0, Int(filled)))).union([getegid()])
+    }
+
     /// A variable of the environment; nil when it is not set.
     public static func environment(_ name: String) -> String? {
         // Safe because nothing in this process changes its environment.

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+import Parsing
+import Pipeline
+import Platform
+
+/// `sealtail init`: looks at the machine and writes a first configuration.
+enum InitCommand {
+    static let usage =
+        "[--out FILE] [--force] [--print] [--state DIR] [--user NAME] [--root DIR] [--parsers DIR]"
+
+    static func run(_ arguments: [String]) -> Int32 {
+        let options: Options
+        do {
+            options = try Options(
+                arguments, flags: ["force", "print"],
+                values: ["out", "state", "user", "root", "parsers"])
+            guard options.positional.isEmpty else {
+                throw UsageError("needs no operand; name the file with --out")
+            }
+        } catch {
+            talk("sealtail init: \(error)\nusage: sealtail init \(usage)")
+            return ExitCode.usage
+        }
+        let out = options.value("out") ?? ConfigurationFile.defaultPath
+        if !options.has("print"), !options.has("force"), FileSystem.exists(out) {
+            talk(
+                "sealtail init: \(out): is there already; look at a draft with --print, name "
+                    + "another file with --out, or put the old one aside with --force")
+            return ExitCode.inputOutput
+        }
+        guard
+            let library = ParseCommand.loadLibrary(options.value("parsers"), named: [])
+        else { return ExitCode.configuration }
+        let root = String((options.value("root") ?? "").reversed().drop { $0 == "/" }.reversed())
+        let survey = MachineSurvey(library, root: root, user: options.value("user"))
+        let draft = ConfigurationDraft(
+            survey, hostName: ProcessFacts.hostName,
+            stateFolder: options.value("state") ?? "/var/lib/sealtail")
+        let problems = ConfigurationProblems()
+        ConfigurationFile.read(Array(draft.text.utf8), called: out, problems)
+        guard problems.isEmpty else {
+            for problem in problems.list { talk("sealtail init: \(problem)") }
+            return ExitCode.configuration
+        }
+        SurveyReport(survey).say()
+        if options.has("print") {
+            emit(draft.text)
+            return ExitCode.ok
+        }
+        do throws(SystemError) {
+            try write(draft.text, to: out, keepingOld: options.has("force"))
+        } catch {
+            talk("sealtail init: \(error); name another file with --out")
+            return error.isPermission ? ExitCode.permission : ExitCode.inputOutput
+        }
+        sayNext(out)
+        return ExitCode.ok
+    }
+
+    /// Writes the file so that the service may read it and nobody else.
+    private static func write(
+        _ text: String, to path: String, keepingOld: Bool
+    ) throws(SystemError) {
+        try FileSystem.createFolders(FileSystem.folder(of: path), permissions: 0o755)
+        if keepingOld, FileSystem.exists(path) {
+            try FileSystem.rename(path, to: path + ".old")
+            talk("put the old one aside: \(path).old")
+        }
+        let file = try File(path, .write, [.createNew, .noFollow], permissions: 0o600)
+        try file.writeNext(Array(text.utf8).span)
+        try file.synchronize()
+        if ProcessFacts.effectiveUserID == 0,
+            let group = AccountNames.groupID(ServiceAccount.userName)
+        {
+            try FileSystem.setOwner(path, user: 0, group: group)
+            try file.setPermissions(0o640)
+            talk("wrote \(path), which root may write and \(ServiceAccount.userName) may read")
+        } else {
+            talk("wrote \(path), which only this user may read")
+        }
+    }
+
+    private static func sayNext(_ path: String) {
+        let start =
+            path == ConfigurationFile.defaultPath && FileSystem.exists("/run/systemd/system")
+            ? "systemctl enable --now sealtail" : "sealtail run --config \(path)"
+        talk("Next:\n  sealtail check --config \(path)\n  \(start)")
+    }
+}
+
+/// What a survey found, for people.
+private struct SurveyReport {
+    private let survey: MachineSurvey
+
+    init(_ survey: MachineSurvey) {
+        self.survey = survey
+    }
+
+    func say() {
+        if survey.findings.isEmpty {
+            talk("Found no product that is known here; the draft holds an example to fill in.")
+        }
+        for finding in survey.findings { say(finding) }
+        for note in survey.notes { talk("note: \(note)") }
+    }
+
+    private func say(_ finding: MachineSurvey.Finding) {
+        let running = finding.processes.prefix(3).map { "\($0.identifier)" }
+        talk(
+            finding.product
+                + (running.isEmpty
+                    ? "" : ", running as process \(running.joined(separator: ", "))") + ":")
+        for log in finding.logs { say(log) }
+        for unit in finding.units {
+            talk("  the journal of \(unit)\(journalRemedy)")
+        }
+        if finding.logs.isEmpty, finding.units.isEmpty {
+            let log = finding.coverage.log.split(whereSeparator: \.isNewline)
+                .joined(separator: " ")
+            talk("  no log was found. \(log)")
+        }
+        if let need = finding.coverage.successesNeed {
+            talk("  it hides successes unless told otherwise. Needed: \(need)")
+            for setting in finding.coverage.settings { talk("    \(setting)") }
+        }
+    }
+
+    private func say(_ log: MachineSurvey.FoundLog) {
+        let path = ConfigurationText.quoted(log.path)
+        switch log.content {
+        case .recognised(let percent): talk("  \(path): knows \(percent) % of its lines")
+        case .empty: talk("  \(path): empty as yet")
+        case .unreadable: talk("  \(path): could not be looked into; run this as root")
+        }
+        let name = survey.account.name
+        if let commands = ReadingRemedy(for: survey.account, root: survey.root)
+            .commands(for: log.path, log.obstacles)
+        {
+            talk("    the user \(name) may not read it; type: \(commands)")
+        }
+        if let hidden = survey.unit?.objection(to: log.path) { talk("    \(hidden)") }
+    }
+
+    private var journalRemedy: String {
+        let group = "systemd-journal"
+        guard let number = AccountNames.groupID(group, root: survey.root),
+            !survey.account.readsAll, !survey.account.groupIDs.contains(number)
+        else { return "" }
+        return "; type: usermod -aG \(group) \(survey.account.name)"
+    }
+}
