@@ -258,7 +258,7 @@ struct StatusMetrics {
                 "oldest_undelivered_age_seconds",
                 "How long the oldest event waits, since the start at most.", .gauge
             ) {
-                $0.waitingSince.map { now.duration(since: $0).seconds } ?? 0
+                $0.waitingSince.map { now.duration(since: $0).inSeconds } ?? 0
             },
             byReason("delivery_retries_total", "Requests that have to be sent again.") {
                 $0.retries
@@ -315,7 +315,7 @@ struct StatusMetrics {
         return [
             family(
                 "process_cpu_seconds_total", "Processor time used.",
-                usage.processorTime.seconds, kind: .counter),
+                usage.processorTime.inSeconds, kind: .counter),
             family(
                 "process_resident_memory_bytes", "Memory in use.",
                 usage.residentByteCount.map(Double.init)),
