@@ -30,7 +30,8 @@ struct BlindSpots {
             guard let plan = plans.first(where: { $0.id == input.id }) else { return [] }
             return input.paths.flatMap { FileSystem.matches($0) }.prefix(BlindSpots.fileLimit)
                 .flatMap { path in
-                    warnings(path, plan).map { "inputs.\(input.id): \(path): \($0)" }
+                    let name = ConfigurationText.visible(path)
+                    return warnings(path, plan).map { "inputs.\(input.id): \(name): \($0)" }
                 }
         }
     }

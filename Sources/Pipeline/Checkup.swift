@@ -7,29 +7,47 @@ import Sinks
 
 /// What `sealtail check` looks at beyond the text of the configuration.
 public struct Checkup {
+    /// What was found: sentences with a place and a way out.
+    public struct Report: Sendable {
+        /// What would keep the agent from its work.
+        public internal(set) var findings: [String] = []
+        /// What lets it work and its trail have holes, or trouble come.
+        public internal(set) var warnings: [String] = []
+    }
+
     private let configuration: AgentConfiguration
+    private let rights: RightsCheckup
 
     /// Looks at the surroundings of a configuration without mistakes.
-    public init(_ configuration: AgentConfiguration) {
+    ///
+    /// - Parameters:
+    ///   - account: the account that the agent runs with; nil is the one who asks.
+    ///   - unit: the unit that it runs in, when there is one.
+    public init(
+        _ configuration: AgentConfiguration, account: Account? = nil, unit: ServiceUnit? = nil
+    ) {
         self.configuration = configuration
+        rights = RightsCheckup(configuration, account: account, unit: unit)
     }
 
-    /// What would keep the agent from its work: sentences with a place and a way out.
+    /// Looks at keys and parsers, and beyond them at logs, state, clock and receivers.
     ///
-    /// - Parameter offline: leave out the receivers, as a start does that must not wait for them.
-    public func findings(offline: Bool) -> [String] {
-        var findings = keyFindings + sinkFindings(offline: offline)
-        if !offline { findings += stateFindings + inputFindings }
-        return findings
-    }
-
-    /// What lets the agent work and its trail have holes: sentences with a place and a way out.
+    /// It changes nothing anywhere, stores nothing at a receiver, and takes no longer than
+    /// `SinkProbes.timeLimit` and the reading of a few thousand records.
     ///
-    /// - Parameter offline: leave out the logs, as a start does that must not wait for them.
-    public func warnings(offline: Bool) -> [String] {
+    /// - Parameter offline: leave out all that a start must not wait for.
+    public func report(offline: Bool) -> Report {
+        var report = Report()
+        report.findings = keyFindings
         let assembly = assemble(ConfigurationProblems())
-        return assembly.warnings
-            + (offline ? [] : BlindSpots(configuration, assembly.plans).warnings())
+        report.warnings = assembly.warnings
+        if !offline {
+            rights.look(into: &report)
+            report.warnings += BlindSpots(configuration, assembly.plans).warnings()
+            report.warnings += Checkup.clockWarnings
+        }
+        SinkProbes(configuration.sinks, rights).look(into: &report, offline: offline)
+        return report
     }
 
     /// What each sink can promise about delivery, in one sentence each.
@@ -66,43 +84,11 @@ public struct Checkup {
         }
     }
 
-    private func sinkFindings(offline: Bool) -> [String] {
-        configuration.sinks.compactMap { sink in
-            do throws(SinkError) {
-                let made = try SinkCatalog.make(sink)
-                defer { made.close() }
-                guard !offline, let refusal = made.probe() else { return nil }
-                return "sinks.\(sink.id): \(refusal.sentence)"
-            } catch {
-                return error.description
-            }
-        }
-    }
-
-    private var stateFindings: [String] {
-        let folder = configuration.stateFolder
-        var existing = folder
-        while !FileSystem.exists(existing) { existing = FileSystem.folder(of: existing) }
-        guard !FileSystem.isWritable(existing) else { return [] }
+    private static var clockWarnings: [String] {
+        guard SystemClock.isKept == false else { return [] }
         return [
-            "agent.state_dir: \(folder): cannot be written by this user; create it with 0700 "
-                + "and the agent's user as its owner"
+            "the clock: nothing keeps it right, and events are ordered by it; turn on time "
+                + "synchronisation, as with timedatectl set-ntp true"
         ]
-    }
-
-    private var inputFindings: [String] {
-        configuration.inputs.flatMap { input in
-            guard input.kind == .file else {
-                return InputCatalog.findings(input).map { "inputs.\(input.id): \($0)" }
-            }
-            return input.paths.flatMap { FileSystem.matches($0) }.compactMap { path in
-                do throws(SystemError) {
-                    _ = try File(path, .read, .nonBlocking)
-                    return nil
-                } catch {
-                    return "inputs.\(input.id): \(error); add the agent's user to the file's group"
-                }
-            }
-        }
     }
 }

@@ -44,13 +44,19 @@ extension Sink {
 public struct SinkCondition: Sendable, Equatable {
     /// When the first certificate in use expires, the agent's own or one of the far side.
     public var certificateExpiry: Timestamp?
+    /// How far the far side's clock is ahead of this machine's, negative when it is behind; nil
+    /// where it does not say.
+    public var clockOffset: Duration?
     /// Why certificates on the disk are not taken over, in one sentence; those that were read
     /// before stay in use.
     public var problem: String?
 
     /// Describes a condition; nothing is to be known unless it is said.
-    public init(certificateExpiry: Timestamp? = nil, problem: String? = nil) {
+    public init(
+        certificateExpiry: Timestamp? = nil, clockOffset: Duration? = nil, problem: String? = nil
+    ) {
         self.certificateExpiry = certificateExpiry
+        self.clockOffset = clockOffset
         self.problem = problem
     }
 }

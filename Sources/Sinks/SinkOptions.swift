@@ -12,6 +12,9 @@ public protocol SinkOptions: Sendable {
     /// How TLS is done; nil where it is not.
     var tls: TLSOptions? { get }
 
+    /// The file on this machine that is written; nil for what is sent away.
+    var writtenPath: String? { get }
+
     /// The most bytes of memory that requests and answers take beside one rendered batch.
     func memoryByteLimit(batch: SinkConfiguration.Batch, inFlight: Int) -> Int
 }
@@ -19,6 +22,9 @@ public protocol SinkOptions: Sendable {
 extension SinkOptions {
     /// No TLS.
     public var tls: TLSOptions? { nil }
+
+    /// No file.
+    public var writtenPath: String? { nil }
 
     /// Nothing beside the rendered batch.
     public func memoryByteLimit(batch: SinkConfiguration.Batch, inFlight: Int) -> Int { 0 }

@@ -8,7 +8,7 @@ enum CheckCommand {
     static func run(_ arguments: [String]) -> Int32 {
         let options: Options
         do {
-            options = try Options(arguments, flags: ["offline"], values: ["config"])
+            options = try Options(arguments, flags: ["offline"], values: ["config", "user"])
         } catch {
             talk("sealtail check: \(error)")
             return ExitCode.usage
@@ -23,12 +23,18 @@ enum CheckCommand {
             talk("\(path): \(list.count) mistake\(list.count == 1 ? "" : "s")")
             return ExitCode.configuration
         }
-        let checkup = Checkup(configuration)
-        let findings = checkup.findings(offline: options.has("offline"))
-        for finding in findings { emit("\(path): \(finding)\n") }
-        for warning in checkup.warnings(offline: options.has("offline")) {
-            emit("\(path): warning: \(warning)\n")
+        let unit = ServiceUnit.find(ServiceAccount.unitName)
+        if let user = options.value("user"), AccountNames.account(user) == nil {
+            talk("sealtail check: there is no user \(user) in /etc/passwd; name another one")
+            return ExitCode.usage
         }
+        let checkup = Checkup(
+            configuration, account: ServiceAccount.find(options.value("user"), unit: unit),
+            unit: unit)
+        let report = checkup.report(offline: options.has("offline"))
+        let findings = report.findings
+        for finding in findings { emit("\(path): \(finding)\n") }
+        for warning in report.warnings { emit("\(path): warning: \(warning)\n") }
         if !options.has("offline") {
             for promise in checkup.promises() { talk("\(path): \(promise)") }
         }

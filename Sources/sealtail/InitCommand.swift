@@ -126,7 +126,7 @@ private struct SurveyReport {
     }
 
     private func say(_ log: MachineSurvey.FoundLog) {
-        let path = ConfigurationText.quoted(log.path)
+        let path = ConfigurationText.visible(log.path)
         switch log.content {
         case .recognised(let percent): talk("  \(path): knows \(percent) % of its lines")
         case .empty: talk("  \(path): empty as yet")

@@ -23,7 +23,7 @@ enum Main {
             usage: InitCommand.usage, run: InitCommand.run),
         Command(
             name: "check", summary: "find every mistake of a configuration",
-            usage: "[--config FILE] [--offline]", run: CheckCommand.run),
+            usage: "[--config FILE] [--offline] [--user NAME]", run: CheckCommand.run),
         Command(
             name: "parse", summary: "turn log files into canonical events",
             usage: "[--parser NAME|auto] [--framing KIND] [--format canonical|ecs|ocsf] "
@@ -52,6 +52,9 @@ enum Main {
             usage: "ls [--json]|dump [--sink ID]|verify [--json]|repair [--apply]|letters "
                 + "DIR|FILE…|--config FILE [--key FILE]",
             run: LedgerCommand.run),
+        Command(
+            name: "doctor", summary: "gather what helps to find a fault, and no secret",
+            usage: DoctorCommand.usage, run: DoctorCommand.run),
         Command(
             name: "setup", summary: "put index templates into a cluster",
             usage: SetupCommand.usage, run: SetupCommand.run),

@@ -153,7 +153,7 @@ def test_a_log_without_successes_is_a_warning_with_the_setting(tmp_path):
         file.write(
             '2026-11-20 08:00:01,001 DEBUG [org.keycloak.events] (executor-thread-1) '
             'type="LOGIN", realmId="r1", clientId="web", userId="u1", ipAddress="192.0.2.1"\n')
-    assert "warning" not in run("check", "--config", config, check=0).stdout
+    assert "warning: inputs" not in run("check", "--config", config, check=0).stdout
 
 
 def test_a_mistake_in_a_parser_that_no_input_names_is_a_warning(tmp_path):

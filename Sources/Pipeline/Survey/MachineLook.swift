@@ -111,7 +111,7 @@ struct MachineLook {
             status.kind == .regular, isWithinLimits(path), seen.insert(status.inode).inserted
         else { return }
         guard path.unicodeScalars.allSatisfy({ $0 != "\u{FFFD}" }) else {
-            return notes.append("\(ConfigurationText.quoted(path)): has a name that is no UTF-8")
+            return notes.append("\(ConfigurationText.visible(path)): has a name that is no UTF-8")
         }
         let sample = sample(path)
         let parser: String

@@ -97,17 +97,16 @@ public enum ServiceAccount {
     /// The account the agent runs with: the user that is named, else that of its unit, else that of
     /// the package, else the one who asks.
     public static func find(_ user: String?, unit: ServiceUnit?, root: String = "") -> Account {
-        if let user {
-            return AccountNames.account(user, root: root) ?? current(named: user)
-        }
+        if let user, let account = AccountNames.account(user, root: root) { return account }
         return unit?.account(fallback: userName, root: root)
-            ?? AccountNames.account(userName, root: root) ?? current(named: nil)
+            ?? AccountNames.account(userName, root: root) ?? asking
     }
 
-    private static func current(named name: String?) -> Account {
+    /// The account of this process.
+    public static var asking: Account {
         let number = ProcessFacts.effectiveUserID
         return Account(
-            name: name ?? AccountNames.user(number) ?? "\(number)", userID: number,
+            name: AccountNames.user(number) ?? "\(number)", userID: number,
             groupIDs: ProcessFacts.groupIDs)
     }
 }

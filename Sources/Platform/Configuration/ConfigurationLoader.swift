@@ -12,6 +12,20 @@ public enum ConfigurationLoader {
         _ path: String, environment: ConfigurationEnvironment = .process,
         problems: ConfigurationProblems
     ) -> ConfigurationNode? {
+        merged(path, problems).map {
+            ConfigurationSubstitution(environment, problems).substitute($0)
+        }
+    }
+
+    /// Reads and merges as `load` does and leaves `${…}` as it is written; nil when a file is no
+    /// YAML.
+    public static func outline(_ path: String) -> ConfigurationNode? {
+        merged(path, ConfigurationProblems())
+    }
+
+    private static func merged(
+        _ path: String, _ problems: ConfigurationProblems
+    ) -> ConfigurationNode? {
         var trees = [read(path, problems: problems)]
         for fragment in fragments(beside: path, problems: problems) {
             trees.append(read(fragment, problems: problems))
@@ -22,7 +36,7 @@ public enum ConfigurationLoader {
             guard let tree else { return nil }
             merged = merged.map { merge.merge($0, tree) } ?? tree
         }
-        return merged.map { ConfigurationSubstitution(environment, problems).substitute($0) }
+        return merged
     }
 
     /// Fills in `${…}` in bytes that are already in memory; the file name is for problems only.

@@ -109,6 +109,20 @@ public enum ConfigurationText {
         return String(result)
     }
 
+    /// The text as it is, but for what would end the line or forge the text around it.
+    public static func visible(_ text: String) -> String {
+        if text.unicodeScalars.allSatisfy(isPrintable) { return text }
+        var result = ""
+        for scalar in text.unicodeScalars {
+            if isPrintable(scalar) {
+                result.unicodeScalars.append(scalar)
+            } else {
+                result += "\\u{" + String(scalar.value, radix: 16) + "}"
+            }
+        }
+        return result
+    }
+
     /// `a`, `a or b`, `a, b or c`.
     static func alternatives(_ words: [String]) -> String {
         guard let last = words.last else { return "nothing" }

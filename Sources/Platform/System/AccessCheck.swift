@@ -40,6 +40,11 @@ public enum AccessCheck {
         obstacles(.write, folder, by: account)
     }
 
+    /// What keeps the account from writing to a file that is there, from the root folder on.
+    public static func obstacles(writing path: String, by account: Account) -> [AccessObstacle] {
+        obstacles(.write, path, by: account)
+    }
+
     private static func obstacles(
         _ right: AccessObstacle.Right, _ path: String, by account: Account
     ) -> [AccessObstacle] {
@@ -50,10 +55,12 @@ public enum AccessCheck {
             for folder in above(path) where !folders.contains(folder) { folders.append(folder) }
         }
         var wanted = folders.map { (path: $0, rights: [AccessObstacle.Right.search]) }
-        wanted.append((resolved, right == .write ? [.write, .search] : [right]))
+        wanted.append((resolved, [right]))
         return wanted.compactMap { path, rights in
             guard let status = try? FileSystem.status(path) else { return nil }
             let list = accessList(path)
+            // Who makes a file in a folder passes through it as well.
+            let rights = right == .write && status.kind == .directory ? rights + [.search] : rights
             let lacking = rights.first { !allows($0, status, list, account) }
             return lacking.map { AccessObstacle(path: path, right: $0, status: status) }
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CLinux
 import Glibc
 
 /// A moment on the clock that never jumps; it counts from an arbitrary start and only differences
@@ -52,6 +53,12 @@ public protocol TimeSource: Sendable {
 public struct SystemClock: TimeSource {
     /// Makes a source that reads the machine's clocks.
     public init() {}
+
+    /// Whether something keeps the machine's clock right; nil where the kernel does not say.
+    public static var isKept: Bool? {
+        let answer = sealtail_clock_is_kept()
+        return answer < 0 ? nil : answer == 1
+    }
 
     /// Reads CLOCK_REALTIME.
     public func now() -> Timestamp {

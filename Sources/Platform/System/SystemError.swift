@@ -34,7 +34,7 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
         // Safe because glibc answers with a constant string or NULL.
         let text = sealtail_error_text(number).map { String(cString: $0) }
         let reason = "cannot \(call): \(text ?? "unknown error \(number)") (\(code))"
-        return path.map { "\($0): \(reason)" } ?? reason
+        return path.map { "\(ConfigurationText.visible($0)): \(reason)" } ?? reason
     }
 
     /// Nothing exists at the path.

@@ -11,6 +11,7 @@ struct FileOptions: SinkOptions {
     let path: String
     /// When it is put aside; nil leaves that to others.
     let rotation: FileRotation?
+    var writtenPath: String? { path }
 
     init(reading reader: inout ConfigurationReader) {
         path = reader.requiredString("path")
@@ -98,11 +99,24 @@ final class FileSink: Sink, @unchecked Sendable {
         wakeUp.update { isWoken in isWoken = true }
     }
 
+    /// Only looks: an agent may be writing to the file, and a new one would belong to who asks.
     func probe() -> DeliveryError? {
         do throws(SystemError) {
-            _ = try openFile()
+            if FileSystem.exists(path) {
+                _ = try File(path, .write, [.append, .nonBlocking])
+            } else {
+                let folder = FileSystem.folder(of: path)
+                _ = try FileSystem.status(folder)
+                guard FileSystem.isWritable(folder) else {
+                    return .alarm(
+                        reason: "\(folder): may not be written by this user; give it the right",
+                        code: .place)
+                }
+            }
             return nil
         } catch {
+            // A pipe that nobody reads yet is waited for when there is something to write.
+            if error.code == "ENXIO" { return nil }
             return Self.failure(error)
         }
     }

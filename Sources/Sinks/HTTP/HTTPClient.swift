@@ -23,6 +23,8 @@ final class HTTPClient {
     private var choice: EndpointChoice
     private var material: TLSMaterial
     private var peerExpiries: [Int: Timestamp] = [:]
+    // How far the far side's clock is ahead of this machine's.
+    private var clockOffset: Duration?
     // Freed last, so that a wake from another thread always finds it.
     private let multi: MultiHandle
     private let lines: [String]
@@ -219,7 +221,8 @@ final class HTTPClient {
     /// What is to be known of the certificates in use.
     var condition: SinkCondition {
         let expiries = peerExpiries.values + [material.content.expiry].compactMap { $0 }
-        return SinkCondition(certificateExpiry: expiries.min(), problem: material.problem)
+        return SinkCondition(
+            certificateExpiry: expiries.min(), clockOffset: clockOffset, problem: material.problem)
     }
 
     // MARK: Inside
@@ -271,6 +274,7 @@ final class HTTPClient {
             retryAfter: transfer.retryAfter, endpointIndex: transfer.endpointIndex,
             headers: transfer.answerHeaders)
         if transfer.isForeign { return .success(answer) }
+        clockOffset = transfer.answeredAt.map { $0.since(clock.now()) } ?? clockOffset
         if let expiry = transfer.peerExpiry { peerExpiries[transfer.endpointIndex] = expiry }
         if answer.status < 500 {
             choice.answered(transfer.endpointIndex)

@@ -308,19 +308,21 @@ final class Transfer {
     /// The header lines of the answer that the request asked for, names as they were asked for.
     var answerHeaders: [String: String] {
         var found: [String: String] = [:]
-        for name in request.answerHeaders {
-            var header: UnsafeMutablePointer<curl_header>?
-            // Safe because the header lives until the handle is used again, and is copied here.
-            guard
-                curl_easy_header(handle, name, 0, UInt32(CURLH_HEADER), -1, &header)
-                    == CURLHE_OK,
-                let value = header?.pointee.value
-            else { continue }
-            // Safe because libcurl ends the value with a zero byte.
-            let text = String(cString: value)
-            found[name] = DeliveryText.oneLine(text, byteLimit: HTTPLimit.headerByteCount)
-        }
+        for name in request.answerHeaders { found[name] = answerHeader(name) }
         return found
+    }
+
+    /// When the far side says that it answered; nil where it does not.
+    var answeredAt: Timestamp? { answerHeader("date").flatMap { WrittenTime.http($0) } }
+
+    private func answerHeader(_ name: String) -> String? {
+        var header: UnsafeMutablePointer<curl_header>?
+        // Safe because the header lives until the handle is used again, and is copied here.
+        guard curl_easy_header(handle, name, 0, UInt32(CURLH_HEADER), -1, &header) == CURLHE_OK,
+            let value = header?.pointee.value
+        else { return nil }
+        // Safe because libcurl ends the value with a zero byte.
+        return DeliveryText.oneLine(String(cString: value), byteLimit: HTTPLimit.headerByteCount)
     }
 
     /// libcurl's own words about a failure.

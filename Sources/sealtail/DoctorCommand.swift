@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import Pipeline
+import Platform
+
+/// `sealtail doctor`: gathers what helps to find a fault, and nothing that is secret.
+enum DoctorCommand {
+    static let usage = "[--config FILE] [--out FILE.tar.gz|-] [--offline]"
+
+    static func run(_ arguments: [String]) -> Int32 {
+        let options: Options
+        do {
+            options = try Options(arguments, flags: ["offline"], values: ["config", "out"])
+        } catch {
+            talk("sealtail doctor: \(error)\nusage: sealtail doctor \(usage)")
+            return ExitCode.usage
+        }
+        let path = options.value("config") ?? ConfigurationFile.defaultPath
+        let now = SystemClock().now()
+        let out = options.value("out") ?? "sealtail-doctor-\(name(of: now)).tar.gz"
+        let problems = ConfigurationProblems()
+        let read = ConfigurationFile.load(path, problems)
+        let configuration = problems.isEmpty ? read : nil
+        var lines = problems.list.map(\.description)
+        if let configuration {
+            let unit = ServiceUnit.find(ServiceAccount.unitName)
+            let account = ServiceAccount.find(nil, unit: unit)
+            let report = Checkup(configuration, account: account, unit: unit)
+                .report(offline: options.has("offline"))
+            lines += ["as the user \(account.name)"] + report.findings
+            lines += report.warnings.map { "warning: \($0)" }
+        }
+        var bundle = SupportBundle(configuration: path, report: lines)
+        bundle.gather(configuration, path: path)
+        for part in bundle.parts { talk("\(part.name): \(part.text.utf8.count) bytes") }
+        talk(SupportBundle.omissions)
+        do throws(SystemError) {
+            try write(bundle.archive(at: now), to: out)
+        } catch {
+            talk("sealtail doctor: \(error); name another file with --out")
+            return ExitCode.inputOutput
+        }
+        if out != "-" { talk("wrote \(out); look into it before you give it away") }
+        return ExitCode.ok
+    }
+
+    private static func write(_ bytes: [UInt8], to path: String) throws(SystemError) {
+        if path == "-" {
+            let standardOutput: Int32 = 1
+            let file = File(borrowing: standardOutput, path: "standard output")
+            return try file.writeNext(bytes.span)
+        }
+        let file = try File(path, .write, [.createNew, .noFollow], permissions: 0o600)
+        try file.writeNext(bytes.span)
+    }
+
+    /// The time as part of a name: `20261122T103000Z`.
+    private static func name(of time: Timestamp) -> String {
+        let digits = time.text.filter { $0.isNumber || $0 == "T" }
+        return digits.prefix(15) + "Z"
+    }
+}
