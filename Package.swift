@@ -88,7 +88,7 @@ let package = Package(
         .systemLibrary(
             name: "CRdKafkaMock", path: "Tests/CRdKafkaMock", pkgConfig: "rdkafka",
             providers: [.apt(["librdkafka-dev"])]),
-        tests("Sinks", ["Sinks", "Events", "CRdKafkaMock"]),
+        tests("Sinks", ["Pipeline", "Sinks", "Events", "CRdKafkaMock"]),
         tests(
             "Pipeline", ["Pipeline", "Inputs", "Parsing", "Sealing", "Ledger", "Sinks", "Events"]),
         tests("Tidy", ["Events"]),

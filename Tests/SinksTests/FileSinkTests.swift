@@ -14,17 +14,6 @@ import Testing
         return try SinkCatalog.make(try #require(read))
     }
 
-    @Test(arguments: [SinkFormat.canonical, .ecs])
-    func itKeepsTheContract(format: SinkFormat) throws {
-        let folder = try TemporaryFolder()
-        let batches = [2, 1, 70].map { Samples.delivery($0, first: $0 * 1000) }
-        let contract = SinkContract(
-            try sink(folder("out"), format), batches: batches,
-            expected: batches.map { Samples.lines($0, format) },
-            received: { (try? folder.read("out")) ?? [] })
-        #expect(contract.violations() == [])
-    }
-
     @Test func theFileIsNotForEverybody() throws {
         let folder = try TemporaryFolder()
         #expect(Samples.failure(try sink(folder("out")), Samples.delivery(1)) == nil)
@@ -84,15 +73,4 @@ import Testing
         #expect(reason.contains("/nowhere/at/all/out"))
     }
 
-    @Test func aFullDiskIsARetryWithTheReason() throws {
-        guard FileSystem.exists("/dev/full") else { return }
-        guard
-            case .retry(nil, let reason, .space)? = Samples.failure(
-                try sink("/dev/full"), Samples.delivery(1))
-        else {
-            Issue.record("no retry")
-            return
-        }
-        #expect(reason.contains("ENOSPC"))
-    }
 }

@@ -8,7 +8,9 @@ import Testing
 /// The brokers that librdkafka brings along for tests: the protocol is real, the disk is not.
 ///
 /// They ignore `security.protocol`, so neither TLS nor SASL can be tried on them.
-final class MockCluster {
+///
+/// The library guards its own state, so any thread may call.
+final class MockCluster: @unchecked Sendable {
     /// What a consumer found.
     struct Message: Equatable {
         var key: String
@@ -41,8 +43,9 @@ final class MockCluster {
     /// `host:port,host:port`.
     var brokers: String { String(cString: rd_kafka_mock_cluster_bootstraps(cluster)) }
 
-    /// Answers the next requests of a kind with these errors, one each.
+    /// Answers the next requests of a kind with these errors, one each; without any, as usual.
     func answer(_ request: Request, with errors: [rd_kafka_resp_err_t]) {
+        rd_kafka_mock_clear_request_errors(cluster, request.rawValue)
         errors.withUnsafeBufferPointer { errors in
             rd_kafka_mock_push_request_errors_array(
                 cluster, request.rawValue, errors.count, errors.baseAddress)
@@ -60,6 +63,14 @@ final class MockCluster {
         rd_kafka_mock_topic_set_error(cluster, MockCluster.topic, error)
     }
 
+    /// Answers everything so much later.
+    func setDelay(_ delay: Duration, brokerCount: Int32 = 2) {
+        for broker in 1...brokerCount {
+            rd_kafka_mock_broker_set_rtt(
+                cluster, broker, Int32(delay.wholeNanoseconds / 1_000_000))
+        }
+    }
+
     /// Takes all brokers away, or brings them back.
     func setDown(_ isDown: Bool, brokerCount: Int32 = 2) {
         for broker in 1...brokerCount {
@@ -75,22 +86,28 @@ final class MockCluster {
         let settings = rd_kafka_conf_new()
         rd_kafka_conf_set_log_cb(settings) { _, _, _, _ in }
         for (name, value) in [
-            ("bootstrap.servers", brokers), ("group.id", "test"), ("check.crcs", "true"),
+            ("bootstrap.servers", brokers), ("check.crcs", "true"),
             ("enable.partition.eof", "true"), ("fetch.wait.max.ms", "10"),
         ] {
             let set = rd_kafka_conf_set(settings, name, value, nil, 0)
             #expect(set == RD_KAFKA_CONF_OK)
         }
+        // Without a group, for which a coordinator would have to be found first.
         let consumer = try #require(rd_kafka_new(RD_KAFKA_CONSUMER, settings, nil, 0))
-        defer { rd_kafka_destroy_flags(consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE) }
-        rd_kafka_poll_set_consumer(consumer)
-        let list = rd_kafka_topic_partition_list_new(MockCluster.partitionCount)
-        defer { rd_kafka_topic_partition_list_destroy(list) }
+        defer { rd_kafka_destroy(consumer) }
+        let topic = try #require(rd_kafka_topic_new(consumer, MockCluster.topic, nil))
+        defer { rd_kafka_topic_destroy(topic) }
+        let queue = try #require(rd_kafka_queue_new(consumer))
+        defer { rd_kafka_queue_destroy(queue) }
         for partition in 0..<MockCluster.partitionCount {
-            let added = rd_kafka_topic_partition_list_add(list, MockCluster.topic, partition)
-            added?.pointee.offset = Int64(RD_KAFKA_OFFSET_BEGINNING)
+            rd_kafka_consume_start_queue(
+                topic, partition, Int64(RD_KAFKA_OFFSET_BEGINNING), queue)
         }
-        rd_kafka_assign(consumer, list)
+        defer {
+            for partition in 0..<MockCluster.partitionCount {
+                rd_kafka_consume_stop(topic, partition)
+            }
+        }
         var found: [Message] = []
         var ended: Set<Int32> = []
         let clock = SystemClock()
@@ -98,7 +115,7 @@ final class MockCluster {
         while found.count < count || ended.count < Int(MockCluster.partitionCount),
             clock.monotonic() < deadline
         {
-            guard let message = rd_kafka_consumer_poll(consumer, 100) else { continue }
+            guard let message = rd_kafka_consume_queue(queue, 100) else { continue }
             defer { rd_kafka_message_destroy(message) }
             if message.pointee.err == RD_KAFKA_RESP_ERR__PARTITION_EOF {
                 ended.insert(message.pointee.partition)

@@ -40,16 +40,6 @@ import Testing
         Wire.integer(1, code) + Wire.text(2, message) + Wire.bytes(3, Wire.text(1, "type"))
     }
 
-    @Test func itKeepsTheContract() throws {
-        let batches = [3, 1, 64].map { Samples.delivery($0, first: $0 * 100) }
-        let server = try FakeHTTPServer(always: .reply(200))
-        defer { server.stop() }
-        let contract = SinkContract(
-            try sink(server), batches: batches, expected: batches.map { request($0) },
-            received: { server.requests.flatMap(\.body) })
-        #expect(contract.violations() == [])
-    }
-
     @Test(arguments: [
         ("", "/v1/logs"), ("/v1/logs", "/v1/logs"), ("/v1/logs/", "/v1/logs"),
         ("/otlp", "/otlp/v1/logs"), ("/otlp/v1/logs", "/otlp/v1/logs"),

@@ -40,26 +40,6 @@ import Testing
         }
     }
 
-    @Test func itKeepsTheContract() throws {
-        let pipe = try Pipe()
-        let received = Monitor([UInt8]())
-        let thread = try drain(pipe.reader, into: received)
-        // More than a pipe holds, so that it has to wait for its reader.
-        let batches = [2, 300, 1].map { Samples.delivery($0, first: $0 * 1000) }
-        let expected = batches.map { Samples.lines($0, .canonical) }
-        let byteCount = expected.reduce(0) { $0 + $1.count }
-        let contract = SinkContract(
-            try sink(pipe), batches: batches, expected: expected,
-            received: {
-                _ = received.wait(timeout: .seconds(10)) { $0.count >= byteCount ? true : nil }
-                return received.withLock { $0 }
-            })
-        #expect(contract.violations() == [])
-        close(pipe.writer)
-        thread.join()
-        close(pipe.reader)
-    }
-
     @Test func aReaderThatDoesNotReadBlocksNobody() throws {
         let pipe = try Pipe()
         let sink = try sink(pipe)

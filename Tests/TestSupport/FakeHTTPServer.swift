@@ -29,6 +29,13 @@ public final class FakeHTTPServer: Sendable {
         case silence
         /// A body of this many bytes is announced and sent until the client has enough.
         case long(Int)
+        /// The connection is broken (RST).
+        case reset
+        /// An answer without its last byte, then no more: the sending half is closed, the other
+        /// is read.
+        case cut(Int, headers: [String: String], [UInt8])
+        /// A whole answer, byte by byte.
+        case slow(Int, headers: [String: String], [UInt8])
 
         /// An answer with a text as its body.
         public static func reply(
@@ -38,39 +45,19 @@ public final class FakeHTTPServer: Sendable {
         }
     }
 
-    private struct State: Sendable {
-        var requests: [Request] = []
-        var connections: [Int32] = []
-        var connectionCount = 0
-        var isStopped = false
-    }
-
     /// The port it listens on.
-    public let port: Int
-    private let listener: Int32
+    public var port: Int { listener.port }
+    private let listener: LoopbackListener
     private let script: @Sendable (_ request: Request, _ number: Int) -> Answer
-    private let state = Mutex(State())
+    private let received = Mutex([Request]())
 
     /// Listens on a free port; `script` is asked for each request, numbered from 0.
     public init(
         _ script: @escaping @Sendable (_ request: Request, _ number: Int) -> Answer
     ) throws {
         self.script = script
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let listening = listener
-        let isOpen = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                bind(listening, generic, length) == 0 && listen(listening, 64) == 0
-                    && getsockname(listening, generic, &length) == 0
-            }
-        }
-        guard isOpen else { throw SystemError(call: "listen") }
-        port = Int(UInt16(bigEndian: address.sin_port))
-        _ = try Thread.start(name: "fake-http") { [self] in accept() }
+        listener = try LoopbackListener()
+        try comeBack()
     }
 
     /// Answers every request alike.
@@ -82,76 +69,76 @@ public final class FakeHTTPServer: Sendable {
     public var endpoint: String { "http://127.0.0.1:\(port)" }
 
     /// What came so far.
-    public var requests: [Request] { state.withLock { $0.requests } }
+    public var requests: [Request] { received.withLock { $0 } }
 
     /// How many connections were made.
-    public var connectionCount: Int { state.withLock { $0.connectionCount } }
+    public var connectionCount: Int { listener.connectionCount }
 
     /// Closes all connections and listens no more.
-    public func stop() {
-        // Under the lock, because a descriptor that is closed may be somebody else's by now.
-        state.withLock { state in
-            if !state.isStopped { shutdown(listener, Int32(SHUT_RDWR)) }
-            state.isStopped = true
-            for connection in state.connections { shutdown(connection, Int32(SHUT_RDWR)) }
-        }
+    public func stop() { listener.leave() }
+
+    /// Listens again, after `stop`, on the same port.
+    public func comeBack() throws {
+        try listener.open { [self] connection, _ in serve(connection) }
     }
 
     // MARK: Connections
 
-    private func accept() {
-        while true {
-            let connection = Glibc.accept(listener, nil, nil)
-            guard connection >= 0 else { break }
-            let isWanted = state.withLock { state in
-                if state.isStopped { return false }
-                state.connections.append(connection)
-                state.connectionCount += 1
-                return true
-            }
-            let serving = try? Thread.start(name: "fake-http-peer") { [self] in
-                if isWanted { serve(connection) }
-                state.withLock { state in
-                    state.connections.removeAll { $0 == connection }
-                    close(connection)
-                }
-            }
-            if serving == nil { close(connection) }
-        }
-        close(listener)
-    }
-
     private func serve(_ connection: Int32) {
         var buffer: [UInt8] = []
         while let request = read(connection, &buffer) {
-            let number = state.withLock { state in
-                state.requests.append(request)
-                return state.requests.count - 1
+            let number = received.withLock { requests in
+                requests.append(request)
+                return requests.count - 1
             }
-            switch script(request, number) {
-            case .close:
-                return
-            case .silence:
-                while receive(connection, &buffer) {}
-                return
-            case .reply(let status, let headers, let body):
-                var head = "HTTP/1.1 \(status) Scripted\r\nContent-Length: \(body.count)\r\n"
-                for (name, value) in headers { head += "\(name): \(value)\r\n" }
-                let sent = request.method == "HEAD" ? [] : body
-                guard write(connection, Array((head + "\r\n").utf8) + sent) else { return }
-            case .long(let byteCount):
-                let head = "HTTP/1.1 200 Scripted\r\nTransfer-Encoding: chunked\r\n\r\n"
-                guard write(connection, Array(head.utf8)) else { return }
-                let piece = [UInt8](repeating: 0x20, count: 1 << 16)
-                var sent = 0
-                while sent < byteCount {
-                    guard write(connection, Array("10000\r\n".utf8) + piece + [13, 10]) else {
-                        return
-                    }
-                    sent += piece.count
-                }
+            guard give(script(request, number), to: request, connection) else { return }
+        }
+    }
+
+    /// False when the connection is not to be used any more.
+    private func give(_ answer: Answer, to request: Request, _ connection: Int32) -> Bool {
+        switch answer {
+        case .close:
+            return false
+        case .silence:
+            var rest: [UInt8] = []
+            while receive(connection, &rest) {}
+            return false
+        case .reply(let status, let headers, let body):
+            return Loopback.write(connection, text(status, headers, body, request))
+        case .slow(let status, let headers, let body):
+            return Loopback.writeSlowly(connection, text(status, headers, body, request))
+        case .cut(let status, let headers, let body):
+            _ = Loopback.write(connection, text(status, headers, body, request).dropLast())
+            Loopback.halfClose(connection)
+            return false
+        case .reset:
+            Loopback.makeAbrupt(connection)
+            return false
+        case .long(let byteCount):
+            sendLong(connection, byteCount)
+            return false
+        }
+    }
+
+    private func text(
+        _ status: Int, _ headers: [String: String], _ body: [UInt8], _ request: Request
+    ) -> [UInt8] {
+        var head = "HTTP/1.1 \(status) Scripted\r\nContent-Length: \(body.count)\r\n"
+        for (name, value) in headers { head += "\(name): \(value)\r\n" }
+        return Array((head + "\r\n").utf8) + (request.method == "HEAD" ? [] : body)
+    }
+
+    private func sendLong(_ connection: Int32, _ byteCount: Int) {
+        let head = "HTTP/1.1 200 Scripted\r\nTransfer-Encoding: chunked\r\n\r\n"
+        guard Loopback.write(connection, Array(head.utf8)) else { return }
+        let piece = [UInt8](repeating: 0x20, count: 1 << 16)
+        var sent = 0
+        while sent < byteCount {
+            guard Loopback.write(connection, Array("10000\r\n".utf8) + piece + [13, 10]) else {
                 return
             }
+            sent += piece.count
         }
     }
 
@@ -195,20 +182,6 @@ public final class FakeHTTPServer: Sendable {
         let count = recv(connection, &piece, piece.count, 0)
         guard count > 0 else { return false }
         buffer.append(contentsOf: piece[..<count])
-        return true
-    }
-
-    private func write(_ connection: Int32, _ bytes: [UInt8]) -> Bool {
-        var done = 0
-        while done < bytes.count {
-            let count = bytes.withUnsafeBytes { buffer in
-                send(
-                    connection, buffer.baseAddress?.advanced(by: done), bytes.count - done,
-                    Int32(MSG_NOSIGNAL))
-            }
-            guard count > 0 else { return false }
-            done += count
-        }
         return true
     }
 }

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
 
-/// The bounds of what is said to a Kafka cluster and waited for.
-enum KafkaLimit {
+/// How long a Kafka cluster is waited for.
+struct KafkaPatience {
     /// From handing a message over to its outcome, whatever happens.
-    static let messageTime = Duration.seconds(30)
+    var message = Duration.seconds(30)
     /// How long nothing may get through while something is known to be wrong.
-    static let troubleTime = Duration.seconds(5)
+    var trouble = Duration.seconds(5)
     /// How often that is looked at.
-    static let lookTime = Duration.milliseconds(500)
+    var look = Duration.milliseconds(500)
     /// The longest delay before a broker is connected to again.
-    static let reconnectTime = Duration.seconds(2)
+    var reconnect = Duration.seconds(2)
     /// How long a topic may be unknown before that counts.
-    static let topicTime = Duration.seconds(3)
+    var topic = Duration.seconds(3)
+}
+
+/// The bounds of what is said to a Kafka cluster.
+enum KafkaLimit {
     /// For the answer to `sealtail check`, one try after the other.
     static let probeTimes = [250, 500, 1000, 2000, 4000].map { Duration.milliseconds($0) }
     /// Entries of `brokers`.

@@ -5,7 +5,10 @@ import Platform
 struct KafkaSettings {
     private var common: [(name: String, value: Secret)] = []
 
-    init(_ configuration: SinkConfiguration, _ options: KafkaOptions) {
+    init(
+        _ configuration: SinkConfiguration, _ options: KafkaOptions,
+        _ patience: KafkaPatience = KafkaPatience()
+    ) {
         func set(_ name: String, _ value: String) {
             common.append((name, Secret(Array(value.utf8))))
         }
@@ -16,9 +19,9 @@ struct KafkaSettings {
         set("enable.idempotence", "true")
         set("acks", "all")
         set("compression.type", options.compression.rawValue)
-        set("message.timeout.ms", KafkaLimit.messageTime.milliseconds)
-        set("topic.metadata.propagation.max.ms", KafkaLimit.topicTime.milliseconds)
-        set("reconnect.backoff.max.ms", KafkaLimit.reconnectTime.milliseconds)
+        set("message.timeout.ms", patience.message.milliseconds)
+        set("topic.metadata.propagation.max.ms", patience.topic.milliseconds)
+        set("reconnect.backoff.max.ms", patience.reconnect.milliseconds)
         // Room for all that can be under way; more is tried again.
         let batch = configuration.batch
         set("queue.buffering.max.messages", "\(configuration.inFlight * batch.countLimit)")

@@ -8,16 +8,18 @@ import Synchronization
 ///
 /// The stream is the key, so the events of one agent's stream go to one partition, in the order of
 /// their numbers unless some had to be sent again. librdkafka has threads and retries of its own;
-/// here they end after `KafkaLimit.messageTime`, so that every batch comes to an outcome.
+/// here they end after `KafkaPatience.message`, so that every batch comes to an outcome.
 // Safe because one thread makes all calls but wake, which touches only the flag and the bell.
 final class KafkaSink: Sink, @unchecked Sendable {
     static let entry = SinkEntry(
         type: "kafka", formats: [.canonical, .ecs, .ocsf],
         promise: "An event counts as delivered when all in-sync replicas have it (acks=all).",
-        options: KafkaOptions.self, make: KafkaSink.init)
+        options: KafkaOptions.self
+    ) { (configuration, options) throws(SinkError) in try KafkaSink(configuration, options) }
 
     private let options: KafkaOptions
     private let settings: KafkaSettings
+    private let patience: KafkaPatience
     private let clock = SystemClock()
     private let library: KafkaLibrary
     private let bell: Bell
@@ -42,7 +44,10 @@ final class KafkaSink: Sink, @unchecked Sendable {
     private var nextNumber: UInt32 = 0
     private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
 
-    init(_ configuration: SinkConfiguration, _ options: KafkaOptions) throws(SinkError) {
+    init(
+        _ configuration: SinkConfiguration, _ options: KafkaOptions,
+        patience: KafkaPatience = KafkaPatience()
+    ) throws(SinkError) {
         if let tls = options.tls {
             material = try TLSMaterial(
                 tls, sink: configuration.id, at: clock.monotonic())
@@ -54,7 +59,8 @@ final class KafkaSink: Sink, @unchecked Sendable {
             throw SinkError(sink: configuration.id, "\(error)")
         }
         self.options = options
-        settings = KafkaSettings(configuration, options)
+        self.patience = patience
+        settings = KafkaSettings(configuration, options, patience)
         rendering = EventRendering(configuration.format)
     }
 
@@ -112,7 +118,7 @@ final class KafkaSink: Sink, @unchecked Sendable {
             let wasWoken = isWoken.exchange(false, ordering: .acquiring)
             let left = deadline.duration(since: clock.monotonic())
             if !settled.isEmpty || wasWoken || left <= .zero { break }
-            _ = bell.wait(timeout: min(left, KafkaLimit.lookTime))
+            _ = bell.wait(timeout: min(left, patience.look))
         }
         defer { settled.removeAll(keepingCapacity: true) }
         return settled
@@ -257,7 +263,7 @@ final class KafkaSink: Sink, @unchecked Sendable {
     private func giveUpInTrouble() {
         let now = clock.monotonic()
         guard trouble != nil, openCount > 0,
-            now.duration(since: progressAt) >= KafkaLimit.troubleTime
+            now.duration(since: progressAt) >= patience.trouble
         else { return }
         progressAt = now
         usual?.purge()

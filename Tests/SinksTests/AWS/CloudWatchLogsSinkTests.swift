@@ -47,18 +47,6 @@ import Testing
         return DeliveryBatch(batch: Samples.batch(bodies), events: Array(0..<bodies.count))
     }
 
-    @Test(arguments: [SinkFormat.canonical, .ecs])
-    func itKeepsTheContract(format: SinkFormat) throws {
-        let batches = [3, 1, 64].map { Samples.delivery($0, first: $0 * 100) }
-        let server = try FakeHTTPServer(always: .reply(200, "{\"nextSequenceToken\":\"1\"}"))
-        defer { server.stop() }
-        let contract = SinkContract(
-            try sink(server, ", format: \(format.rawValue)"), batches: batches,
-            expected: batches.map { Samples.lines($0, format) },
-            received: { messages(server) })
-        #expect(contract.violations() == [])
-    }
-
     @Test func aRequestIsSignedAndNamesItsPlace() throws {
         let server = try FakeHTTPServer(always: .reply(200, "{}"))
         defer { server.stop() }
@@ -203,21 +191,6 @@ import Testing
             found
                 == .retry(
                     after: .seconds(7), reason: "HTTP \(status): ThrottlingException", code: .busy))
-    }
-
-    @Test func aConnectionClosedWithoutAWordIsARetry() throws {
-        guard case .retry(_, _, .connection)? = try failure(.close, 2) else {
-            Issue.record("no retry")
-            return
-        }
-    }
-
-    @Test func noErrorHoldsASecret() throws {
-        let text = "{\"__type\":\"InvalidSignatureException\",\"message\":\"no\"}"
-        for answer in [FakeHTTPServer.Answer.reply(400, text), .close, .reply(500)] {
-            let found = try failure(answer, 1, ", log_stream: a")
-            #expect(found?.sentence.contains("s3cr3t") == false)
-        }
     }
 
     // MARK: A place that is not there

@@ -40,18 +40,6 @@ import Testing
         return try #require(server.requests.first)
     }
 
-    @Test(arguments: [SinkFormat.canonical, .ecs])
-    func itKeepsTheContract(format: SinkFormat) throws {
-        let batches = [3, 1, 64].map { Samples.delivery($0, first: $0 * 100) }
-        let server = try FakeHTTPServer(always: stored)
-        defer { server.stop() }
-        let contract = SinkContract(
-            try sink(server, "compression: none, format: \(format.rawValue)"), batches: batches,
-            expected: batches.map { Samples.lines($0, format) },
-            received: { server.requests.flatMap(\.body) })
-        #expect(contract.violations() == [])
-    }
-
     @Test func aRequestIsSignedOverItsBody() throws {
         let request = try request("compression: none")
         let digest = SHA256Hasher().digest(request.body)
