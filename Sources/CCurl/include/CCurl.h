@@ -42,6 +42,11 @@ static inline CURLcode sealtail_curl_set_writer(CURL *handle, sealtail_curl_writ
     return curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, writer);
 }
 
+/// Takes the lines of an answer's head, one by one, the empty one at its end too.
+static inline CURLcode sealtail_curl_set_head_writer(CURL *handle, sealtail_curl_writer writer) {
+    return curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, writer);
+}
+
 /// Gives what a request sends, piece by piece; no bytes are the end.
 typedef size_t (*sealtail_curl_reader)(char *bytes, size_t size, size_t count, void *context);
 

@@ -33,6 +33,8 @@ enum HTTPLimit {
     static let pageByteCount = 4 << 10
     /// How much of an answer stands in a sentence.
     static let quotedByteCount = 240
+    /// A shorter word of a request may stand in a sentence: it occurs everywhere.
+    static let concealedByteCount = 4
     /// What is sent and received in one piece.
     static let pieceByteCount = 256 << 10
 
@@ -55,6 +57,8 @@ struct HTTPAnswer: Sendable {
     /// What `HTTPRequest.answerHeaders` asked for and the answer had, under the names as they were
     /// asked for. Untrusted, on one line, at most `HTTPLimit.headerByteCount` bytes each.
     var headers: [String: String] = [:]
+    /// What no sentence may repeat, although the far side does: some show the request they refuse.
+    var unspoken: [Secret] = []
 
     /// What a status that is no success means for a request with this many events; nil for 2xx.
     ///
@@ -101,10 +105,31 @@ struct HTTPAnswer: Sendable {
 
     /// The status and the beginning of the body, on one line.
     var sentence: String {
+        // Of what is cut in the middle of a secret nothing is shown either.
+        let margin = unspoken.map(\.byteCount).max() ?? 0
+        var quoted = Array(body.prefix(HTTPLimit.quotedByteCount + margin))
+        HTTPAnswer.conceal(unspoken, in: &quoted)
         let words = DeliveryText.oneLine(
-            String(decoding: body.prefix(HTTPLimit.quotedByteCount), as: UTF8.self),
+            String(decoding: quoted.prefix(HTTPLimit.quotedByteCount), as: UTF8.self),
             byteLimit: HTTPLimit.quotedByteCount)
         return words.isEmpty ? "HTTP \(status)" : "HTTP \(status): \(words)"
+    }
+
+    /// Puts asterisks in place of the secrets in the body, for whoever reads words out of it.
+    mutating func concealSecrets() {
+        HTTPAnswer.conceal(unspoken, in: &body)
+    }
+
+    private static func conceal(_ secrets: [Secret], in text: inout [UInt8]) {
+        for secret in secrets where secret.byteCount >= HTTPLimit.concealedByteCount {
+            var word = secret.withBytes { bytes in bytes.indices.map { bytes[$0] } }
+            var start = 0
+            while let found = ByteSearch.first(word, in: text.span, start..<text.count) {
+                for index in found..<found + word.count { text[index] = UInt8(ascii: "*") }
+                start = found + word.count
+            }
+            Secret.wipe(&word)
+        }
     }
 
     private func reject(_ code: DeliveryCode) -> DeliveryError {

@@ -29,6 +29,8 @@ final class HTTPClient {
     private let multi: MultiHandle
     private let lines: [String]
     private var secrets: [HTTPRequest.SecretHeader]
+    // What the far side may repeat and nobody else may read.
+    private let unspoken: [Secret]
     // The lines of a request that has none of its own.
     private let usual = HeaderList()
     private var idle: [Transfer] = []
@@ -42,10 +44,11 @@ final class HTTPClient {
     /// - Parameters:
     ///   - headers: lines that every request carries, as `Content-Type: …`.
     ///   - secretHeaders: further ones, beside that of `auth`.
+    ///   - unspoken: what else a sentence about an answer must not repeat.
     ///   - inFlight: how many exchanges there will be at once.
     init(
         sink: String, _ options: HTTPOptions, headers lines: [String],
-        secretHeaders: [HTTPRequest.SecretHeader] = [], inFlight: Int
+        secretHeaders: [HTTPRequest.SecretHeader] = [], unspoken: [Secret] = [], inFlight: Int
     ) throws(SinkError) {
         guard !options.endpoints.isEmpty else {
             throw SinkError(sink: sink, "endpoint: must be set")
@@ -63,6 +66,9 @@ final class HTTPClient {
         if let authentication = options.authentication {
             secrets.append(authentication.header)
         }
+        var unspoken = unspoken + secrets.map(\.bareValue)
+        if case .basic(_, let password)? = options.authentication { unspoken.append(password) }
+        self.unspoken = unspoken
         usual.append(lines, secrets)
         usual.append(HTTPClient.silencing, [])
         multi.set(CURLMOPT_MAXCONNECTS, inFlight)
@@ -269,10 +275,18 @@ final class HTTPClient {
         guard code == CURLE_OK else {
             return .failure(failure(code, transfer, hasAnother: noteFailure(of: transfer)))
         }
+        guard transfer.hasHead else {
+            // libcurl takes what came for an answer, though the most of it may be missing.
+            _ = noteFailure(of: transfer)
+            let reason = "\(transfer.endpoint.place): the connection ended within the answer's head"
+            return .failure(.retry(after: nil, reason: reason, code: .connection))
+        }
         var answer = HTTPAnswer(
             status: transfer.status, body: transfer.takeAnswer(),
             retryAfter: transfer.retryAfter, endpointIndex: transfer.endpointIndex,
-            headers: transfer.answerHeaders)
+            headers: transfer.answerHeaders,
+            unspoken: unspoken + transfer.secretHeaders.map(\.bareValue))
+        if !(200...299).contains(answer.status) { answer.concealSecrets() }
         if transfer.isForeign { return .success(answer) }
         clockOffset = transfer.answeredAt.map { $0.since(clock.now()) } ?? clockOffset
         if let expiry = transfer.peerExpiry { peerExpiries[transfer.endpointIndex] = expiry }

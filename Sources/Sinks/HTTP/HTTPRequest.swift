@@ -18,6 +18,16 @@ struct HTTPRequest {
         var name: String
         /// The value.
         var value: Secret
+
+        /// The value without the word in front that says its kind, as `Bearer`.
+        var bareValue: Secret {
+            value.withBytes { bytes in
+                let space = bytes.indices.first { bytes[$0] == 0x20 }
+                guard let space, space + 1 < bytes.count else { return value }
+                var bare = (space + 1..<bytes.count).map { bytes[$0] }
+                return Secret(wiping: &bare)
+            }
+        }
     }
 
     /// The method.

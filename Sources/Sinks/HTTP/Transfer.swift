@@ -73,6 +73,8 @@ final class Transfer {
     let handle: UnsafeMutableRawPointer
     private(set) var ticket: UInt64 = 0
     private(set) var isTooLong = false
+    /// Whether the head of the answer has come to its end.
+    private(set) var hasHead = false
     private var answer: [UInt8] = []
     // Safe because libcurl uses both only between `prepare` and `finish`, and they are freed last.
     private var body = UnsafeMutableRawBufferPointer(start: nil, count: 0)
@@ -89,6 +91,8 @@ final class Transfer {
     private var request = HTTPRequest(.get, "/")
     private var headers: HeaderList?
     private var materialVersion: Int?
+    /// What the request carries that is never printed.
+    var secretHeaders: [HTTPRequest.SecretHeader] { request.secretHeaders }
     /// How many events the request brings.
     var eventCount: Int { request.eventCount }
     /// The longest answer that is taken.
@@ -111,6 +115,16 @@ final class Transfer {
             // Safe because the context is the transfer that owns the running handle.
             let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
             return transfer.take(UnsafeRawBufferPointer(start: bytes, count: size * count))
+        }
+        // Safe because the callback is called only while this object performs its transfer.
+        sealtail_curl_set_pointer(
+            handle, CURLOPT_HEADERDATA, Unmanaged.passUnretained(self).toOpaque())
+        sealtail_curl_set_head_writer(handle) { bytes, size, count, context in
+            guard let bytes, let context else { return 0 }
+            // Safe because the context is the transfer that owns the running handle.
+            let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+            transfer.note(head: UnsafeRawBufferPointer(start: bytes, count: size * count))
+            return size * count
         }
         // Safe because the callback is called only while this object performs its transfer.
         sealtail_curl_set_pointer(
@@ -201,6 +215,7 @@ final class Transfer {
         endpointIndex = index
         self.ticket = ticket
         isTooLong = false
+        hasHead = false
         answer.removeAll(keepingCapacity: true)
         message[0] = 0
         // What HEAD is told of is never sent, however long it is.
@@ -347,6 +362,13 @@ final class Transfer {
         room.copyMemory(from: UnsafeRawBufferPointer(rebasing: body[piece]))
         unsent = piece.upperBound..<unsent.upperBound
         return count
+    }
+
+    // Safe because libcurl keeps the bytes for the call, during which they are looked at.
+    private func note(head line: UnsafeRawBufferPointer) {
+        // A proxy's answer and one of 1xx have heads of their own; the last one counts.
+        if line.starts(with: Array("HTTP/".utf8)) { hasHead = false }
+        if line.first == 0x0D || line.first == 0x0A { hasHead = true }
     }
 
     // Safe because libcurl keeps the bytes for the call and they are copied at once.

@@ -36,7 +36,7 @@ final class HTTPSink: Sink, @unchecked Sendable {
             sink: configuration.id, options.http,
             headers: compression.headers + (hasType ? [] : ["Content-Type: \(type)"]),
             secretHeaders: options.headers.filter(\.isFixed).map { $0.header(nothing) },
-            inFlight: configuration.inFlight)
+            unspoken: options.pathSecrets, inFlight: configuration.inFlight)
         rendering = EventRendering(configuration.format)
     }
 

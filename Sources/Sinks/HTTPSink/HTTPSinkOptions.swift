@@ -22,7 +22,14 @@ struct HTTPSinkOptions: SinkOptions {
     /// How the far side is reached.
     let http: HTTPOptions
     /// What comes behind the endpoint, as a path with a query perhaps; empty for nothing.
-    let path: String
+    var path: String { secretPath.text }
+    /// The values of its query, any of which may be a token.
+    var pathSecrets: [Secret] {
+        path.split(separator: "?").dropFirst().joined(separator: "?").split(separator: "&").map {
+            Secret(Array(($0.split(separator: "=", maxSplits: 1).last ?? $0).utf8))
+        }
+    }
+    private let secretPath: Secret
     /// The method of requests.
     let method: Method
     /// How events stand in a request body.
@@ -35,7 +42,7 @@ struct HTTPSinkOptions: SinkOptions {
 
     init(reading reader: inout ConfigurationReader) {
         http = HTTPOptions(reading: &reader, compression: HTTPOptions.Compression.none)
-        path = HTTPSinkOptions.readPath(&reader)
+        secretPath = Secret(Array(HTTPSinkOptions.readPath(&reader).utf8))
         method = reader.choice("method", default: .post)
         body = reader.choice("body", default: .ndjson)
         headers = HeaderTemplate.read(&reader)
@@ -65,5 +72,11 @@ struct HTTPSinkOptions: SinkOptions {
             reader.problem("path", "must look like /path?query, with everything else escaped")
         }
         return path
+    }
+}
+
+extension Secret {
+    fileprivate var text: String {
+        withBytes { bytes in String(decoding: bytes.indices.map { bytes[$0] }, as: UTF8.self) }
     }
 }
