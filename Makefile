@@ -45,7 +45,7 @@ demo: build ## a log line goes in, a sealed event comes out, one flipped byte is
 	@scripts/demo.sh $(RELEASE)
 
 ## While you work
-.PHONY: unit e2e check fmt parse-update coverage schema siem clean
+.PHONY: unit e2e check fmt parse-update coverage schema contract siem clean
 unit: ## the Swift tests alone
 	@scripts/setup.sh packages
 	swift test
@@ -70,6 +70,9 @@ coverage: build ## write docs/coverage.md anew from the parsers
 schema: build ## write docs/schema.md and docs/schema.json anew from the tables
 	$(RELEASE) schema --markdown > docs/schema.md
 	$(RELEASE) schema --json > docs/schema.json
+
+contract: ## write the table of the sinks' contract in docs/adding-a-sink.md anew
+	WRITE_CONTRACT=1 swift test --filter theManualSaysHowEachSinkKeepsEachClause
 
 siem: ## write packaging/elasticsearch, packaging/splunk and the pipelines of Sigma anew
 	python3 -B scripts/siem
@@ -115,9 +118,10 @@ systemd-test: deb ## as root: the unit under a systemd booted for it, each promi
 	@$(PYTHON) Tests/Packaging/systemd_unit.py .build/deb/*.deb \
 	    $(if $(IDLE),--idle $(IDLE)) $(if $(ONLY),--only "$(ONLY)")
 
-soak: build setup ## kill -9 under rotation and faults of every kind; KILLS=200 SEED=…
+soak: build setup ## kill -9 under rotation and faults of every kind, all receivers away; KILLS=200 SEED=…
 	SEALTAIL="$(CURDIR)/$(RELEASE)" KILLS="$(or $(KILLS),200)" SOAK=1 $(PYTEST) -s \
-	    Tests/EndToEnd/test_kill.py Tests/EndToEnd/test_rotation.py Tests/EndToEnd/test_full_disk.py
+	    Tests/EndToEnd/test_kill.py Tests/EndToEnd/test_rotation.py \
+	    Tests/EndToEnd/test_full_disk.py Tests/EndToEnd/test_outage.py
 
 soak-memory: build ## an hour of steady load: memory must not grow; DURATION=3600 RATE=5000
 	@scripts/setup.sh python
