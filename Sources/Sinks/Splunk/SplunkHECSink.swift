@@ -11,7 +11,7 @@ import Platform
 // Safe because one thread makes all calls but wake, which the client allows from any thread.
 final class SplunkHECSink: Sink, @unchecked Sendable {
     static let entry = SinkEntry(
-        type: "splunk_hec", formats: [.canonical, .ecs], inFlight: 16,
+        type: "splunk_hec", formats: [.canonical, .ecs, .ocsf], inFlight: 16,
         promise: "An event counts as delivered when the indexer has acknowledged its batch; "
             + "with acknowledge: false, when the collector has taken it.",
         options: SplunkHECOptions.self, make: SplunkHECSink.init)
