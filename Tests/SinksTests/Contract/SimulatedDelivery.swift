@@ -42,7 +42,8 @@ struct SimulatedDelivery {
     ///
     /// True when all is settled.
     mutating func run(
-        untilFailure: Bool = false, until end: MonotonicInstant = MonotonicInstant(nanoseconds: .max)
+        untilFailure: Bool = false,
+        until end: MonotonicInstant = MonotonicInstant(nanoseconds: .max)
     ) -> Bool {
         let clock = SystemClock()
         let deadline = clock.monotonic().advanced(by: SimulatedDelivery.patience)

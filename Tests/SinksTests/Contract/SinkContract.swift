@@ -54,7 +54,7 @@ struct SinkContract {
         let arrived = try receiver.arrived(wanted.count)
         var found: [String] = []
         let strangers = arrived.filter { !wanted.contains($0) }
-        if let first = strangers.first { found.append("arrived though it was never sent: \(first)") }
+        if let first = strangers.first { found.append("arrived and was never sent: \(first)") }
         let missing = Set(wanted).subtracting(arrived)
         if let first = missing.first { found.append("\(missing.count) lost, such as \(first)") }
         var seen: Set<String> = []

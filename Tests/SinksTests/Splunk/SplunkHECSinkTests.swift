@@ -66,7 +66,8 @@ import Testing
         let request = try #require(server.requests.first)
         #expect(request.headers["content-encoding"] == nil)
         let lines = String(decoding: request.body, as: UTF8.self).split(separator: "\n")
-        #expect(lines.count == 2 && lines.allSatisfy { $0.hasPrefix(start) && $0.hasSuffix("}\"}") })
+        #expect(lines.count == 2)
+        #expect(lines.allSatisfy { $0.hasPrefix(start) && $0.hasSuffix("}\"}") })
     }
 
     @Test func whatTheProviderDoesNotNameComesFromTheAgent() throws {
