@@ -87,6 +87,10 @@ public struct IntegrityWriter: ~Copyable {
     public mutating func appendProof(
         _ batch: borrowing SealedBatch, event index: Int, to output: inout ByteWriter
     ) {
+        if !batch.proofs.isEmpty {
+            output.append(batch.proofs[index])
+            return
+        }
         guard select(batch, event: index) else { return }
         groupTexts.withBytes { texts in
             output.append(texts.extracting(0..<prefixByteCount))

@@ -134,6 +134,11 @@ public struct SealedBatch: Sendable {
     public var groups: [SealedGroup]
     /// The trees of the groups, of all or of none; never stored.
     public var trees: [MerkleTree] = []
+    /// The proof of each event as it was written before, of all events or of none; never stored.
+    ///
+    /// An event that comes out of a dead letter brings its own along: its neighbours in the group
+    /// may be gone.
+    public var proofs: [[UInt8]] = []
     /// The places from which reading goes on after this batch.
     public var positions: [Position]
     /// The files that are gone for good: their positions are not kept any longer.

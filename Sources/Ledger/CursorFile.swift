@@ -93,7 +93,7 @@ extension SinkTotals {
 
     /// The totals in the order of the file.
     var stored: [UInt64] {
-        [offered, delivered, rejected, filtered, evicted, 0]
+        [offered, delivered, rejected, filtered, evicted, replayed]
             + epochs.flatMap { [$0.number, $0.rejected, $0.lost] }
     }
 
@@ -102,7 +102,7 @@ extension SinkTotals {
         func total(_ index: Int) -> UInt64 { index < stored.count ? stored[index] : 0 }
         self.init(
             offered: total(0), delivered: total(1), rejected: total(2), filtered: total(3),
-            evicted: total(4))
+            evicted: total(4), replayed: total(5))
         let ends = stride(from: SinkTotals.sumCount + 3, through: stored.count, by: 3)
         for end in ends {
             add(

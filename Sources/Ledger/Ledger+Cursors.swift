@@ -23,12 +23,24 @@ extension Ledger {
             guard cursor.totals.evicted >= old.cursor.totals.evicted else { return false }
             guard cursor.place >= old.cursor.place, cursor != old.cursor else { return true }
             state.cursors[sink]?.cursor = cursor
+            // Counted apart, whoever moves the cursor.
+            state.cursors[sink]?.cursor.totals.replayed = old.cursor.totals.replayed
             state.cursors[sink]?.isDirty = true
             return true
         }
         try cursorFile.withLock { file throws(LedgerError) in try write(&file) }
         try flushCursorsIfDue()
         return isKnown
+    }
+
+    /// Counts events that a sink confirmed once more, out of a replay; its place stays.
+    public func countReplayed(_ count: UInt64, of sink: String) throws(LedgerError) {
+        state.withLock { state in
+            state.cursors[sink]?.cursor.totals.replayed &+= count
+            state.cursors[sink]?.isDirty = true
+        }
+        try cursorFile.withLock { file throws(LedgerError) in try write(&file) }
+        try flushCursorsIfDue()
     }
 
     /// Makes the cursors durable that have moved, if that was done last a second ago: for a

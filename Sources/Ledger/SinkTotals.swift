@@ -12,6 +12,8 @@ public struct SinkTotals: Sendable, Hashable {
     public var filtered: UInt64 = 0
     /// Removed undelivered to make room.
     public var evicted: UInt64 = 0
+    /// Confirmed once more, out of a replay; no part of what was offered.
+    public var replayed: UInt64 = 0
     /// Of each epoch what was not delivered; those that changed last come last.
     public private(set) var epochs: [EpochTotals] = []
 
@@ -21,13 +23,14 @@ public struct SinkTotals: Sendable, Hashable {
     /// Nothing yet.
     public init(
         offered: UInt64 = 0, delivered: UInt64 = 0, rejected: UInt64 = 0, filtered: UInt64 = 0,
-        evicted: UInt64 = 0, epochs: [EpochTotals] = []
+        evicted: UInt64 = 0, replayed: UInt64 = 0, epochs: [EpochTotals] = []
     ) {
         self.offered = offered
         self.delivered = delivered
         self.rejected = rejected
         self.filtered = filtered
         self.evicted = evicted
+        self.replayed = replayed
         for epoch in epochs { add(epoch) }
     }
 
@@ -38,6 +41,7 @@ public struct SinkTotals: Sendable, Hashable {
         total.rejected &+= more.rejected
         total.filtered &+= more.filtered
         total.evicted &+= more.evicted
+        total.replayed &+= more.replayed
         for epoch in more.epochs { total.add(epoch) }
     }
 

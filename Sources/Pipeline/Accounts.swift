@@ -54,6 +54,8 @@ final class Accounts: Sendable {
         var evicted: UInt64 = 0
         /// In ranges of the ledger that were found damaged before the sink had come there.
         var damaged: UInt64 = 0
+        /// Confirmed once more, out of replays; no part of the other sums.
+        var replayed: UInt64 = 0
         /// What the sink will never get, without being refused or filtered.
         var lost: UInt64 { evicted + damaged }
         /// What is neither of the others yet.
@@ -240,5 +242,6 @@ extension Accounts.SinkSums {
         rejected = totals.rejected
         filtered = totals.filtered
         evicted = totals.evicted
+        replayed = totals.replayed
     }
 }

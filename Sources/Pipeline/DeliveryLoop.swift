@@ -21,25 +21,27 @@ final class DeliveryLoop: Sendable {
     }
 
     /// What others have asked the loop to do.
-    private struct Orders {
+    struct Orders {
         /// Deliver what there is, at the latest until then.
         var deadline: MonotonicInstant?
         /// Take nothing more, settle what is on its way, end.
         var isRetiring = false
         /// Settle what is on its way, then go on with this.
         var next: Outlet?
+        /// Send events again, beside what comes.
+        var replay: ReplayTask?
     }
 
     let id: String
     let pulse: Pulse
     private let outlet: Mutex<Outlet>
-    private let ledger: Ledger
-    private let accounts: Accounts
-    private let log: Log
-    private let clock = SystemClock()
+    let ledger: Ledger
+    let accounts: Accounts
+    let log: Log
+    let clock = SystemClock()
     private let makeDeadLetter: @Sendable (SinkConfiguration) throws(SinkError) -> DeadLetter
     private let latency: Histogram
-    private let orders = Mutex(Orders())
+    let orders = Mutex(Orders())
     private let reach: Mutex<DeliveryReach>
     private let hasEnded = Atomic(false)
 
@@ -112,20 +114,20 @@ final class DeliveryLoop: Sendable {
             from: ledger.cursor(of: id) ?? SinkCursor(place: .beginning),
             configuration: present.configuration)
         var condition = SinkCondition()
+        var replay: RunningReplay?
         while true {
             let now = clock.monotonic()
             let order = orders.withLock { (deadline: $0.deadline, isRetiring: $0.isRetiring) }
             let isPausing = order.isRetiring || orders.withLock { $0.next != nil }
+            tend(&replay, present, isStopping: isPausing || order.deadline != nil)
             noteEviction(&course, present.configuration)
+            if present.deadLetter.takeRoom() { course.plan.endRest() }
             var turn = DeliveryProgress.Turn()
             var isCaughtUp = true
             if !isPausing {
                 isCaughtUp = gather(&course, at: now, hurries: order.deadline != nil, &turn)
-                while let (ticket, piece) = course.plan.next(at: now) {
-                    course.sentAt[ticket] = now
-                    present.sink.deliver(piece.batch, ticket: ticket)
-                }
-            } else if course.plan.inFlightCount == 0 {
+                send(&course, &replay, present, at: now)
+            } else if course.plan.inFlightCount == 0, replay == nil {
                 // Taken at this moment: another reload may have come since.
                 guard let next = takeNext(), !order.isRetiring else { break }
                 present.sink.close()
@@ -133,19 +135,27 @@ final class DeliveryLoop: Sendable {
                 continue
             }
             if let deadline = order.deadline {
-                let isDone = isCaughtUp && course.plan.isIdle && course.parts.isEmpty
+                let isDone =
+                    isCaughtUp && course.plan.isIdle && course.parts.isEmpty && replay == nil
                 if isDone || now >= deadline { break }
             }
             turn.isCaughtUp = isCaughtUp && course.plan.isIdle
-            turn.awaitsReceiver = course.plan.inFlightCount > 0 || course.plan.rest(at: now) != nil
+            turn.awaitsReceiver =
+                course.plan.inFlightCount > 0 || course.plan.rest(at: now) != nil
+                || replay?.course.inFlightCount ?? 0 > 0
             if let activity = DeliveryProgress.activity(after: turn) { pulse.beat(activity) }
             for (ticket, result) in present.sink.outcomes(
-                waitingAtMost: course.patience(at: now))
+                waitingAtMost: patience(&course, replay, present, at: now))
             {
-                settle(ticket, result, &course, present)
+                if ticket >= ReplayCourse.firstTicket {
+                    settle(ticket, result, &replay)
+                } else {
+                    settle(ticket, result, &course, present)
+                }
             }
             note(present.sink.condition, after: &condition)
         }
+        end(&replay, because: "the agent stops")
         pulse.beat(.waiting)
         present.sink.close()
     }
@@ -247,9 +257,14 @@ final class DeliveryLoop: Sendable {
             log.debug("The sink did not take all.", ["sink": id, "reason": error.sentence])
         }
         guard let batch = course.plan.batch(of: ticket) else { return }
-        let (kept, rejections) = bury(batch, result, outlet)
-        let verdict = course.plan.finished(
+        let (kept, rejections, problem) = bury(batch, result, outlet)
+        var verdict = course.plan.finished(
             ticket, kept, at: now, jitter: Double.random(in: 0...1))
+        // Other requests that were under way may still succeed; that makes no room.
+        if problem != nil || outlet.deadLetter.isFull {
+            verdict.isUp = false
+            verdict.problem = problem ?? "the dead letter is full"
+        }
         report(verdict, rejections)
         if let settled = verdict.settled,
             let cursor = course.tracker.settle(
@@ -274,20 +289,22 @@ final class DeliveryLoop: Sendable {
     /// Writes rejected events to the dead letter; when it takes none they are to be sent again.
     private func bury(
         _ batch: DeliveryBatch, _ result: Result<Void, DeliveryError>, _ outlet: Outlet
-    ) -> (result: Result<Void, DeliveryError>, buried: [Rejection]) {
+    ) -> (result: Result<Void, DeliveryError>, buried: [Rejection], problem: String?) {
         guard case .failure(.partial(let retry, let reject, let after)) = result, !reject.isEmpty
-        else { return (result, []) }
+        else { return (result, [], nil) }
         do {
             try outlet.deadLetter.append(reject, of: batch, at: clock.now())
-            return (result, reject)
+            return (result, reject, nil)
         } catch {
             log.error(
                 "The dead letter takes nothing; the sink rests until it does.",
                 ["sink": id, "reason": "\(error)"])
             let again = (retry + reject.map(\.index)).sorted()
             let longest = outlet.configuration.retry.longest
-            accountProblem("the dead letter takes nothing: \(error)")
-            return (.failure(.partial(retry: again, reject: [], after: after ?? longest)), [])
+            return (
+                .failure(.partial(retry: again, reject: [], after: after ?? longest)), [],
+                "the dead letter takes nothing: \(error)"
+            )
         }
     }
 

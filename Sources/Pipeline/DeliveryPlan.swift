@@ -64,6 +64,9 @@ struct DeliveryPlan {
         restUntil = nil
     }
 
+    /// What waits is tried again at once: what was in its way is gone.
+    mutating func endRest() { restUntil = nil }
+
     /// Gives no ticket below this one, so that late outcomes of forgotten requests find nothing.
     mutating func startTickets(at ticket: UInt64) {
         nextTicket = max(nextTicket, ticket)

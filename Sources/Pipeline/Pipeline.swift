@@ -37,6 +37,7 @@ public final class Pipeline: Sendable {
     let health: Health
     let reloads: ReloadRecord
     let status: StatusSource
+    let replays: ReplayDesk
     /// What the start found; what holds by now is in `Crew`.
     let startSetup: Setup
     // The stream that the start opens. Sources of inputs without files are named after it.
@@ -73,6 +74,8 @@ public final class Pipeline: Sendable {
         status = StatusSource(
             name: configuration.name, accounts: accounts, roster: roster, ledger: ledger,
             health: health, reloads: reloads, log: log)
+        replays = ReplayDesk(
+            directory: configuration.stateFolder, keys: configuration.ledger.encryption)
         for input in configuration.inputs {
             roster.add(try makeReader(input, setup, resumingFrom: recovered.positions))
         }
@@ -209,7 +212,7 @@ public final class Pipeline: Sendable {
             return Ending(reason: reason, deadline: deadline)
         }
         while true {
-            let isBusy = linger != nil || crew.hasWork
+            let isBusy = linger != nil || crew.hasWork || replays.isBusy
             let signal: Signal?
             do throws(SystemError) {
                 signal = try signals.wait(
@@ -242,6 +245,7 @@ public final class Pipeline: Sendable {
             let now = clock.monotonic()
             if linger != nil, isOver(&linger, at: now) { return end("SIGTERM") }
             tend(&crew)
+            replays.attend(roster.deliveries, at: now)
             if crew.isWithoutReaders { return end("end of input") }
             if health.stall(at: now) == nil { notifier.watchdog() }
             if crew.statusServer != nil { status.sampleIfDue(at: now) }
@@ -290,6 +294,7 @@ public final class Pipeline: Sendable {
         crew.sealer?.join()
         for loop in roster.deliveries { loop.stop(deadline: deadline) }
         for (_, thread) in crew.deliveries { thread.join() }
+        replays.close()
         sealerStatus.finish()
         signals.wake()
         watcher.join()

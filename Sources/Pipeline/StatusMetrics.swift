@@ -250,6 +250,9 @@ struct StatusMetrics {
             each("events_filtered_total", "Events the sink's filter left out.") {
                 Double($0.filtered)
             },
+            each("events_replayed_total", "Events confirmed again, out of replays.") {
+                Double($0.replayed)
+            },
             each("events_lost_total", "Events given up undelivered.") { Double($0.lost) },
             each("events_waiting", "Events sealed and not settled.", .gauge) {
                 Double($0.waiting)

@@ -14,17 +14,19 @@ import Platform
 ///
 ///     {"sink":"siem","key":"a1b2c3d4","box":"…"}
 public final class DeadLetter: Sendable {
-    private let sink: String
-    private let path: String
-    private let folder: String
+    let sink: String
+    let path: String
+    let folder: String
     private let byteLimit: Int
-    private let encryption: EncryptionKeyRing?
-    private let state: Monitor<State>
+    let encryption: EncryptionKeyRing?
+    let state: Monitor<State>
 
-    private struct State {
+    struct State {
         var file: File?
         var byteCount = 0
         var count = 0
+        /// The most bytes that found no room, and whose events wait for it; nil when none do.
+        var refusedByteCount: Int?
     }
 
     /// One rejected event, as it rests.
@@ -43,7 +45,7 @@ public final class DeadLetter: Sendable {
 
     /// The longest entry that is read: the escapes of a line may double it.
     private static let entryByteLimit = 4 << 20
-    private static let pieceByteCount = 1 << 20
+    static let pieceByteCount = 1 << 20
 
     /// Prepares the dead letter of a sink; the file is made with the first rejection.
     ///
@@ -99,10 +101,12 @@ public final class DeadLetter: Sendable {
             do throws(SystemError) {
                 let file = try open(&state)
                 guard state.byteCount + lines.count <= byteLimit else {
+                    state.refusedByteCount = max(state.refusedByteCount ?? 0, lines.count)
                     return SinkError(
                         sink: sink,
-                        "dead_letter.max_size: \(path) is full; look why events are refused, "
-                            + "move the file away, or raise the limit")
+                        "dead_letter.max_size: \(path) is full; look why events are refused, then "
+                            + "send them again with sealtail replay --dead-letter, move the "
+                            + "file away, or raise the limit")
                 }
                 try file.write(lines.span, at: state.byteCount)
                 try file.synchronizeData()
@@ -119,6 +123,21 @@ public final class DeadLetter: Sendable {
         if let failure { throw failure }
     }
 
+    /// True when events wait for room in it.
+    public var isFull: Bool { state.withLock { $0.refusedByteCount != nil } }
+
+    /// True, once, when what found no room would find it now: letters were sent again, or the
+    /// file was moved away.
+    public func takeRoom() -> Bool {
+        state.withLock { state in
+            guard let byteCount = state.refusedByteCount else { return false }
+            let isMoved = state.file.map { !isNamed($0) } ?? true
+            guard isMoved || state.byteCount + byteCount <= byteLimit else { return false }
+            state.refusedByteCount = nil
+            return true
+        }
+    }
+
     /// Reads the entry that begins at `offset`, 0 for the first one; nil behind the last one.
     public func entry(at offset: Int) throws(SinkError) -> Entry? {
         guard let file = state.withLock({ $0.file }) else { return nil }
@@ -129,6 +148,11 @@ public final class DeadLetter: Sendable {
             throw SinkError(sink: sink, "dead_letter: \(error)")
         }
         guard !line.isEmpty else { return nil }
+        return try entry(line, at: offset)
+    }
+
+    /// Reads an entry out of its line.
+    func entry(_ line: [UInt8], at offset: Int) throws(SinkError) -> Entry {
         let place = "dead_letter: \(path): the line at byte \(offset)"
         let clear: [UInt8]
         switch Self.clear(line, keys: encryption) {
@@ -179,7 +203,7 @@ public final class DeadLetter: Sendable {
         return file
     }
 
-    private func isNamed(_ file: File) -> Bool {
+    func isNamed(_ file: File) -> Bool {
         guard let named = try? FileSystem.status(path), let open = try? file.status() else {
             return false
         }
@@ -187,7 +211,7 @@ public final class DeadLetter: Sendable {
     }
 
     /// How many whole lines a file has, and where the last one ends.
-    private static func survey(_ file: File) throws(SystemError) -> (count: Int, byteCount: Int) {
+    static func survey(_ file: File) throws(SystemError) -> (count: Int, byteCount: Int) {
         var count = 0
         var end = 0
         var offset = 0
@@ -202,7 +226,7 @@ public final class DeadLetter: Sendable {
         }
     }
 
-    private static func line(_ file: File, at offset: Int) throws(SystemError) -> [UInt8] {
+    static func line(_ file: File, at offset: Int) throws(SystemError) -> [UInt8] {
         var line: [UInt8] = []
         while line.count < entryByteLimit {
             let start = line.count
@@ -218,7 +242,7 @@ public final class DeadLetter: Sendable {
         return line
     }
 
-    private func render(
+    func render(
         _ rejections: [Rejection], of batch: DeliveryBatch, at now: Timestamp
     ) -> [UInt8] {
         var output = ByteWriter(capacity: 4096)

@@ -75,20 +75,8 @@ enum LedgerCommand {
         var place = Place(folder: operands.first ?? "")
         if let path = options.value("config") {
             guard operands.isEmpty || !needsFolder else { throw UsageError("") }
-            // Only two values are asked for, so that a mistake elsewhere does not stop a look.
-            let problems = ConfigurationProblems()
-            guard let root = ConfigurationLoader.load(path, problems: problems) else {
-                for problem in problems.list { talk("\(problem)") }
-                return nil
-            }
-            place.folder = root["agent"]?["state_dir"]?.scalar ?? defaultFolder
-            if let node = root["ledger"] {
-                var reader = ConfigurationReader(node, problems)
-                place.keys = LedgerConfiguration.encryption(&reader)
-                let wrong = problems.list.filter { $0.description.contains("encryption") }
-                for problem in wrong { talk("\(problem)") }
-                guard wrong.isEmpty else { return nil }
-            }
+            guard let configured = self.place(configuration: path) else { return nil }
+            place = configured
         } else if needsFolder, operands.count != 1 {
             throw UsageError("")
         }
@@ -96,6 +84,26 @@ enum LedgerCommand {
             guard let key = key(path) else { return nil }
             place.keys = EncryptionKeyRing(
                 current: key, previous: place.keys.map { [$0.current] + $0.previous } ?? [])
+        }
+        return place
+    }
+
+    /// What a configuration says about it; nil, with the mistakes told, when it cannot be read.
+    ///
+    /// Only two values are asked for, so that a mistake elsewhere does not stop a look.
+    static func place(configuration path: String) -> Place? {
+        let problems = ConfigurationProblems()
+        guard let root = ConfigurationLoader.load(path, problems: problems) else {
+            for problem in problems.list { talk("\(problem)") }
+            return nil
+        }
+        var place = Place(folder: root["agent"]?["state_dir"]?.scalar ?? defaultFolder)
+        if let node = root["ledger"] {
+            var reader = ConfigurationReader(node, problems)
+            place.keys = LedgerConfiguration.encryption(&reader)
+            let wrong = problems.list.filter { $0.description.contains("encryption") }
+            for problem in wrong { talk("\(problem)") }
+            guard wrong.isEmpty else { return nil }
         }
         return place
     }

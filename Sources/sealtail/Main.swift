@@ -56,6 +56,9 @@ enum Main {
             name: "doctor", summary: "gather what helps to find a fault, and no secret",
             usage: DoctorCommand.usage, run: DoctorCommand.run),
         Command(
+            name: "replay", summary: "send events to a sink again, or its dead letters",
+            usage: ReplayCommand.usage, run: ReplayCommand.run),
+        Command(
             name: "setup", summary: "put index templates into a cluster",
             usage: SetupCommand.usage, run: SetupCommand.run),
         Command(

@@ -25,6 +25,9 @@ public enum Console {
         }
     }
 
+    /// True when people look at the stream as it is written.
+    public static func isTerminal(_ stream: Stream) -> Bool { isatty(stream.rawValue) == 1 }
+
     /// Ends the process.
     public static func exit(_ code: Int32) -> Never {
         Glibc.exit(code)

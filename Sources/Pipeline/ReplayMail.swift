@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+import Ledger
+import Platform
+
+/// How `sealtail replay` and a running agent talk: two small files in the state directory, each
+/// replaced as a whole, and a lock that says that the command still waits.
+struct ReplayMail: Sendable {
+    /// A request with the mark by which its answers are known.
+    struct Letter: Sendable, Hashable {
+        var mark: String
+        var request: ReplayRequest
+    }
+
+    /// How far a replay is, or how it ended.
+    struct Answer: Sendable, Hashable {
+        var mark: String
+        var tally: ReplayTally
+        var outcome: ReplayOutcome?
+    }
+
+    private static let permissions: UInt32 = 0o600
+    private static let byteLimit = 64 << 10
+    static let thousandth = 1000.0
+
+    private let folder: String
+
+    init(directory: String) {
+        folder = directory + "/replay"
+    }
+
+    private var requestPath: String { folder + "/request" }
+    private var answerPath: String { folder + "/answer" }
+
+    /// Claims the right to ask; nil when another command has it. Makes the folder.
+    func claim() throws(SystemError) -> FileLock? {
+        try FileSystem.createFolder(folder, permissions: 0o700)
+        return try FileLock.take(folder + "/lock", permissions: ReplayMail.permissions)
+    }
+
+    /// False when the command that asked is gone.
+    var isAwaited: Bool {
+        // A lock that cannot be looked at says nothing, so the work goes on.
+        do throws(SystemError) {
+            return try FileLock.take(folder + "/lock", permissions: ReplayMail.permissions) == nil
+        } catch {
+            return true
+        }
+    }
+
+    /// Leaves a request; one that was left before is replaced.
+    func post(_ letter: Letter) throws(SystemError) {
+        try? FileSystem.remove(answerPath)
+        try write(letter.text, to: requestPath)
+    }
+
+    /// Takes a request back that nobody has taken; false when there is none any more.
+    func withdraw() -> Bool { (try? FileSystem.remove(requestPath)) != nil }
+
+    /// Takes the request away; nil when there is none, or none that can be understood.
+    func collect() -> Letter? {
+        guard FileSystem.exists(requestPath),
+            let bytes = try? FileSystem.read(requestPath, byteLimit: ReplayMail.byteLimit)
+        else { return nil }
+        _ = withdraw()
+        return (try? JSONDocument(reading: bytes)).flatMap(Letter.init)
+    }
+
+    /// Tells how far it is.
+    func answer(_ answer: Answer) throws(SystemError) { try write(answer.text, to: answerPath) }
+
+    /// The last answer; nil when there is none for this mark.
+    func answer(to mark: String) -> Answer? {
+        guard let bytes = try? FileSystem.read(answerPath, byteLimit: ReplayMail.byteLimit),
+            let answer = (try? JSONDocument(reading: bytes)).flatMap(Answer.init),
+            answer.mark == mark
+        else { return nil }
+        return answer
+    }
+
+    private func write(_ text: String, to path: String) throws(SystemError) {
+        try FileSystem.write(path, Array(text.utf8).span, permissions: ReplayMail.permissions)
+    }
+}
+
+// MARK: - The texts
+
+extension ReplayMail.Letter {
+    init?(_ document: JSONDocument) {
+        guard let mark = document["mark"]?.string, let sink = document["sink"]?.string else {
+            return nil
+        }
+        let origin: ReplayRequest.Origin
+        if let stream = document["stream"]?.string {
+            guard let first = document["first"]?.integer, let last = document["last"]?.integer,
+                0 <= first, first <= last
+            else { return nil }
+            origin = .ledger(.numbers(stream: stream, UInt64(first)...UInt64(last)))
+        } else if document["dead_letter"] != nil {
+            origin = .deadLetter
+        } else {
+            origin = .ledger(
+                .time(
+                    since: document["since"]?.integer.map(Timestamp.init(microseconds:)),
+                    until: document["until"]?.integer.map(Timestamp.init(microseconds:))))
+        }
+        self.init(mark: mark, request: ReplayRequest(sink: sink, origin))
+    }
+
+    var text: String {
+        var text = ByteWriter()
+        text.append("{\"mark\":")
+        text.append(jsonString: mark)
+        text.append(",\"sink\":")
+        text.append(jsonString: request.sink)
+        switch request.origin {
+        case .deadLetter: text.append(",\"dead_letter\":true")
+        case .ledger(.numbers(let stream, let numbers)):
+            text.append(",\"stream\":")
+            text.append(jsonString: stream)
+            text.append(",\"first\":\(Int64(clamping: numbers.lowerBound))")
+            text.append(",\"last\":\(Int64(clamping: numbers.upperBound))")
+        case .ledger(.time(let since, let until)):
+            if let since { text.append(",\"since\":\(since.microseconds)") }
+            if let until { text.append(",\"until\":\(until.microseconds)") }
+        }
+        text.append("}\n")
+        return text.makeString()
+    }
+}
+
+extension ReplayMail.Answer {
+    init?(_ document: JSONDocument) {
+        guard let mark = document["mark"]?.string else { return nil }
+        func count(_ key: String) -> Int { Int(clamping: document[key]?.integer ?? 0) }
+        var tally = ReplayTally()
+        for (key, path) in ReplayMail.Answer.counts { tally[keyPath: path] = count(key) }
+        tally.progress = Double(count("progress")) / ReplayMail.thousandth
+        tally.refusal = document["refusal"]?.string
+        self.init(mark: mark, tally: tally)
+        guard let exit = document["exit"]?.integer else { return }
+        var outcome = ReplayOutcome(tally)
+        outcome.exitCode = Int32(clamping: exit)
+        outcome.problem = document["problem"]?.string
+        self.outcome = outcome
+    }
+
+    private static var counts: [(String, WritableKeyPath<ReplayTally, Int>)] {
+        [
+            ("sent", \.sent), ("confirmed", \.confirmed), ("refused", \.refused),
+            ("filtered", \.filtered), ("foreign", \.foreign), ("unreadable", \.unreadable),
+            ("missing", \.missing),
+        ]
+    }
+
+    var text: String {
+        var text = ByteWriter()
+        text.append("{\"mark\":")
+        text.append(jsonString: mark)
+        for (key, path) in ReplayMail.Answer.counts {
+            text.append(",\"\(key)\":\(tally[keyPath: path])")
+        }
+        text.append(",\"progress\":\(Int(tally.progress * ReplayMail.thousandth))")
+        if let refusal = tally.refusal {
+            text.append(",\"refusal\":")
+            text.append(jsonString: refusal)
+        }
+        if let outcome {
+            text.append(",\"exit\":\(outcome.exitCode)")
+            if let problem = outcome.problem {
+                text.append(",\"problem\":")
+                text.append(jsonString: problem)
+            }
+        }
+        text.append("}\n")
+        return text.makeString()
+    }
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+import Events
+import Ledger
+import Platform
+import Sinks
+import Testing
+
+@testable import Pipeline
+
+private let start = MonotonicInstant(nanoseconds: 0)
+private let now = Timestamp(microseconds: 1_795_258_927_118_000)
+
+private func batch(_ count: Int) -> DeliveryBatch {
+    let events = (0..<count).map {
+        SealedEvent(
+            end: $0 + 1, leaf: .zero, action: .loginFailed, severity: .low, sinkBits: 1)
+    }
+    let sealed = SealedBatch(
+        stream: "a/main/0000000000000000", keyID: 0, sinks: ["s"],
+        bodies: [UInt8](repeating: 0x7B, count: count), events: events, groups: [],
+        positions: [], head: .zero)
+    return DeliveryBatch(batch: sealed, events: Array(0..<count))
+}
+
+private func configuration() -> SinkConfiguration {
+    PipelineFixture.configuration(
+        """
+        inputs: [{id: idp, type: stdin, parser: keycloak}]
+        sinks: [{id: siem, type: file, path: /x, in_flight: 2, retry: {initial: 1s, max: 60s}}]
+        """
+    ).sinks[0]
+}
+
+/// What a course did with its source.
+private final class Record: Sendable {
+    let settled = Monitor<[UInt64]>([])
+    let refused = Monitor<[Int]>([])
+    let isFinished = Monitor(false)
+}
+
+/// So many requests of three events.
+private struct Source: ReplaySource {
+    let record: Record
+    var left: Int
+    var failsAtEnd = false
+    private var span: UInt64 = 0
+
+    init(_ record: Record, _ left: Int, failsAtEnd: Bool = false) {
+        self.record = record
+        self.left = left
+        self.failsAtEnd = failsAtEnd
+    }
+
+    mutating func next(
+        _: SinkConfiguration.Batch, pausing: () -> Bool
+    ) throws(PipelineError) -> ReplayStep {
+        guard left > 0 else { return .end }
+        left -= 1
+        span += 1
+        return .batch(batch(3), span: span)
+    }
+    func refuse(_ rejections: [Rejection], of: DeliveryBatch, span: UInt64, at: Timestamp) {
+        record.refused.withLock { $0 += rejections.map(\.index) }
+    }
+    func settle(_ span: UInt64) throws(PipelineError) {
+        record.settled.withLock { $0.append(span) }
+    }
+    func finish() throws(PipelineError) {
+        record.isFinished.withLock { $0 = true }
+        if failsAtEnd { throw .stage("the disk refuses", exit: 74) }
+    }
+    func describe(_ tally: inout ReplayTally) { tally.filtered = 5 }
+}
+
+/// A course with what a test asks of it.
+private final class Trial {
+    private var course: ReplayCourse
+
+    init(_ record: Record, _ count: Int, failsAtEnd: Bool = false) {
+        course = ReplayCourse(
+            Source(record, count, failsAtEnd: failsAtEnd), to: configuration())
+    }
+
+    var inFlightCount: Int { course.inFlightCount }
+    var isDone: Bool { course.isDone }
+
+    func patience(at moment: MonotonicInstant) -> Duration {
+        course.patience(at: moment, slots: 2)
+    }
+
+    func send(at moment: MonotonicInstant = start) -> UInt64? {
+        course.next(at: moment, pausing: { false })?.ticket
+    }
+
+    func take(
+        _ ticket: UInt64, _ result: Result<Void, DeliveryError>,
+        at moment: MonotonicInstant = start
+    ) -> Int {
+        course.settle(ticket, result, at: moment, time: now, jitter: 1)
+    }
+
+    func finish() -> ReplayOutcome { course.finish() }
+}
+
+struct ReplayCourseTests {
+    @Test func itsTicketsAreOutOfTheReachOfOthersAndItsRequestsWithinTheLimit() throws {
+        let course = Trial(Record(), 5)
+        let first = try #require(course.send())
+        let second = try #require(course.send())
+        #expect(first >= ReplayCourse.firstTicket && second == first + 1)
+        #expect(course.send() == nil)
+        #expect(course.inFlightCount == 2)
+        #expect(course.take(first, .success(())) == 3)
+        #expect(course.send() != nil)
+    }
+
+    @Test func splitAndPartialAnswersComeToOneOutcomeForEachEvent() throws {
+        let record = Record()
+        let course = Trial(record, 1)
+        let whole = try #require(course.send())
+        #expect(course.take(whole, .failure(.split(reason: "413", code: .size))) == 0)
+        let first = try #require(course.send())
+        let second = try #require(course.send())
+        let refused = Rejection(index: 1, reason: "no", code: .refused)
+        #expect(
+            course.take(first, .failure(.partial(retry: [], reject: [refused], after: nil))) == 1)
+        #expect(record.settled.withLock { $0 } == [])
+        #expect(course.take(second, .success(())) == 1)
+        #expect(record.settled.withLock { $0 } == [1])
+        #expect(record.refused.withLock { $0 } == [1])
+        #expect(course.send() == nil)
+        #expect(course.isDone)
+        let outcome = course.finish()
+        #expect(outcome.tally.sent == 3 && outcome.tally.confirmed == 2)
+        #expect(outcome.tally.refused == 1 && outcome.tally.waiting == 0)
+        #expect(outcome.tally.filtered == 5 && outcome.tally.refusal == "no")
+        #expect(outcome.exitCode == 65 && outcome.problem == nil)
+    }
+
+    @Test func itIsPatientAndGivesUpAfterAWhileWithTheReason() throws {
+        let record = Record()
+        let course = Trial(record, 3)
+        let busy: Result<Void, DeliveryError> = .failure(
+            .retry(after: nil, reason: "503", code: .server))
+        var moment = start
+        var ticket = try #require(course.send(at: moment))
+        #expect(course.take(ticket, busy, at: moment) == 0)
+        #expect(course.send(at: moment) == nil)
+        #expect(course.patience(at: moment) == .seconds(1))
+        moment = moment.advanced(by: .seconds(2))
+        ticket = try #require(course.send(at: moment))
+        #expect(course.take(ticket, busy, at: moment) == 0)
+        moment = start.advanced(by: ReplayCourse.patience + .seconds(30))
+        // The rest is over, so it is tried once more; it is the waiting that is given up.
+        ticket = try #require(course.send(at: moment))
+        #expect(course.take(ticket, busy, at: moment) == 0)
+        #expect(course.send(at: moment) == nil)
+        #expect(course.isDone)
+        let outcome = course.finish()
+        #expect(record.isFinished.withLock { $0 })
+        #expect(outcome.exitCode == 69 && outcome.tally.waiting == 3)
+        #expect(outcome.problem?.contains("503") == true)
+    }
+
+    @Test func whoeverWasNotLetThroughForLongIsNotImpatient() throws {
+        let course = Trial(Record(), 2)
+        // All requests in flight were those of the ordinary delivery.
+        let late = start.advanced(by: ReplayCourse.patience * 3)
+        let first = try #require(course.send(at: late))
+        let second = try #require(course.send(at: late))
+        #expect(course.take(first, .success(()), at: late) == 3)
+        let later = late.advanced(by: ReplayCourse.patience)
+        #expect(course.send(at: later) == nil)
+        #expect(course.take(second, .success(()), at: later) == 3)
+        #expect(course.finish().problem == nil)
+    }
+
+    @Test func whatNeedsSomebodyEndsItButNotBeforeTheRestIsBack() throws {
+        let course = Trial(Record(), 5)
+        let first = try #require(course.send())
+        let second = try #require(course.send())
+        #expect(
+            course.take(first, .failure(.alarm(reason: "401", code: .authorization))) == 0)
+        #expect(course.send() == nil)
+        #expect(!course.isDone)
+        #expect(course.take(second, .success(())) == 3)
+        #expect(course.isDone)
+        let outcome = course.finish()
+        #expect(outcome.problem == "401" && outcome.exitCode == 69)
+        #expect(outcome.tally.confirmed == 3 && outcome.tally.waiting == 3)
+    }
+
+    @Test func aDeadLetterThatCannotBeWrittenIsSaid() throws {
+        let course = Trial(Record(), 1, failsAtEnd: true)
+        #expect(course.take(try #require(course.send()), .success(())) == 3)
+        #expect(course.send() == nil)
+        let outcome = course.finish()
+        #expect(outcome.problem == "the disk refuses" && outcome.exitCode == 74)
+    }
+
+    @Test func nothingToSendIsNoInput() {
+        #expect(ReplayOutcome(ReplayTally()).exitCode == 66)
+        var tally = ReplayTally()
+        tally.filtered = 1
+        #expect(ReplayOutcome(tally).exitCode == 0)
+    }
+}
+
+struct ReplayMailTests {
+    @Test func whatIsWrittenIsReadBack() throws {
+        let moments = [nil, Timestamp(microseconds: -5), now]
+        var origins: [ReplayRequest.Origin] = [
+            .deadLetter,
+            .ledger(.numbers(stream: "a \"b\"/main/0", 3...9)),
+            .ledger(.numbers(stream: "a/main/0", 0...UInt64(Int64.max))),
+        ]
+        for since in moments {
+            for until in moments { origins.append(.ledger(.time(since: since, until: until))) }
+        }
+        for origin in origins {
+            let letter = ReplayMail.Letter(mark: "m", request: ReplayRequest(sink: "s", origin))
+            let document = try JSONDocument(reading: Array(letter.text.utf8))
+            #expect(ReplayMail.Letter(document) == letter)
+        }
+        var tally = ReplayTally()
+        (tally.sent, tally.confirmed, tally.refused, tally.missing) = (9, 7, 1, 2)
+        tally.progress = 0.5
+        tally.refusal = "field \"x\""
+        for outcome in [nil, ReplayOutcome(tally), ReplayOutcome(tally, problem: ("why", 69))] {
+            let answer = ReplayMail.Answer(mark: "m", tally: tally, outcome: outcome)
+            let document = try JSONDocument(reading: Array(answer.text.utf8))
+            #expect(ReplayMail.Answer(document) == answer)
+        }
+    }
+
+    @Test func whatIsNoRequestIsNone() throws {
+        let turned = "{\"mark\":\"m\",\"sink\":\"s\",\"stream\":\"x\",\"first\":4,\"last\":3}"
+        for text in ["{}", "[]", turned] {
+            #expect(ReplayMail.Letter(try JSONDocument(reading: Array(text.utf8))) == nil)
+        }
+    }
+}
