@@ -318,7 +318,10 @@ struct StreamAudit {
             if absent > 0 { note(.accounted, stream, nil, account) }
             return
         }
-        if absent < sum {
+        if absent < sum, absent >= filtered &+ lost {
+            let late = sum - absent
+            note(.accounted, stream, nil, "\(account): \(late) of the rejected were sent again")
+        } else if absent < sum {
             find(.inconsistency, stream, nil, "\(account): fewer than accounted for")
         } else if isSettled(stream) {
             find(.deleted, stream, nil, "\(account): \(absent - sum) were deleted")

@@ -151,9 +151,6 @@ struct ReplayCourseTests {
         ticket = try #require(course.send(at: moment))
         #expect(course.take(ticket, busy, at: moment) == 0)
         moment = start.advanced(by: ReplayCourse.patience + .seconds(30))
-        // The rest is over, so it is tried once more; it is the waiting that is given up.
-        ticket = try #require(course.send(at: moment))
-        #expect(course.take(ticket, busy, at: moment) == 0)
         #expect(course.send(at: moment) == nil)
         #expect(course.isDone)
         let outcome = course.finish()

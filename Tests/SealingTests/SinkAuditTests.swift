@@ -79,6 +79,25 @@ struct SinkAuditTests {
         #expect(check(copy + self.copy(another.lines)).found == ["deleted"])
     }
 
+    @Test func whatWasRejectedMayHaveBeenSentAgainAndNothingElse() throws {
+        let first = try stream()
+        let next = try stream(
+            epoch: "00000000000000bb", after: first.end, rejected: ["siem 00000000000000aa 2"])
+        for range in [1..<1, 1..<2, 1..<3] {
+            var copy = copy(first.lines)
+            copy.removeSubrange(range)
+            #expect(check(copy + self.copy(next.lines)).found == [])
+        }
+        var fewer = copy(first.lines)
+        fewer.removeSubrange(1..<4)
+        #expect(check(fewer + copy(next.lines)).found == ["deleted"])
+        // What was filtered or lost does not come later.
+        #expect(check(first.lines + copy(next.lines)).found == ["inconsistency"])
+        let lost = try stream(
+            epoch: "00000000000000bb", after: first.end, lost: ["siem 00000000000000aa 2"])
+        #expect(check(copy(first.lines) + copy(lost.lines)).found == ["inconsistency"])
+    }
+
     @Test func thePredecessorsTailMayBeFiltered() throws {
         let crashed = try TestStream(
             key, epoch: "00000000000000aa", groups: [0, 6],

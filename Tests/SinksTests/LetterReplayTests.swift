@@ -80,7 +80,9 @@ import Testing
         let bodies = [
             Samples.plain(1), Samples.full(target: "user", actor: "user"), Samples.plain(3),
         ]
-        let batch = DeliveryBatch(batch: Samples.batch(bodies, first: 70), events: [0, 1, 2])
+        var sealed = Samples.batch(bodies, first: 70)
+        sealed.events[1].severity = .critical
+        let batch = DeliveryBatch(batch: sealed, events: [0, 1, 2])
         let letter = try DeadLetter(folder: folder("dead"), sink: "siem", byteLimit: 1 << 20)
         try reject(batch, by: letter)
         let (_, found) = try #require(
@@ -194,11 +196,13 @@ import Testing
 
     @Test func roomThatCameBackIsSaidOnce() throws {
         let folder = try TemporaryFolder()
-        let letter = try DeadLetter(folder: folder("dead"), sink: "siem", byteLimit: 1500)
-        #expect(!letter.takeRoom())
+        let size = try make(TemporaryFolder(), count: 1).byteCount
+        let letter = try DeadLetter(
+            folder: folder("dead"), sink: "siem", byteLimit: size * 3 / 2)
+        #expect(!letter.takeRoom() && !letter.isFull)
         try reject(Samples.delivery(1), by: letter)
         #expect(throws: SinkError.self) { try reject(Samples.delivery(1, first: 1), by: letter) }
-        #expect(!letter.takeRoom())
+        #expect(!letter.takeRoom() && letter.isFull)
         let replay = LetterReplay(letter)
         let (span, _) = try #require(try replay.next(countLimit: 9, byteLimit: 1 << 20))
         try replay.settle(span)
