@@ -123,7 +123,7 @@ public struct InputConfiguration: Sendable {
                 child.problem("id", "must be another one: \"\(input.id)\" is taken")
             }
             if input.kind == .stdin, list.contains(where: { $0.kind == .stdin }) {
-                child.problem("type", "stdin can be read by one input only")
+                child.problem("type", "stdin can be read by one input only; leave one out")
             }
             if let place = input.place, let other = list.first(where: { $0.place == place }) {
                 child.problem("listen", "is taken by the input \"\(other.id)\"; use another port")

@@ -61,7 +61,8 @@ public struct ListenerConfiguration: Sendable, Hashable {
             authorities = child.string("client_ca_file")
         } else if child.node("client_ca_file") != nil {
             child.problem(
-                "client_ca_file", "has no meaning here: requests prove themselves by their token")
+                "client_ca_file",
+                "has no meaning here: requests prove themselves by their token; leave it out")
         }
         for (name, path) in [
             ("cert_file", certificate), ("key_file", key), ("client_ca_file", authorities ?? ""),

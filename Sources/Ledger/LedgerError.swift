@@ -76,8 +76,9 @@ public enum LedgerError: Error, Sendable, CustomStringConvertible {
                 + "look at the sinks, or raise ledger.max_size"
         case .noSpace(let error): "\(error); make room on this file system"
         case .notCommitted(let error):
-            "\(error); nothing was committed, the next attempt uses a new segment"
-        case .system(let error): error.description
+            "\(error); nothing was committed and the next attempt uses a new segment; look at the "
+                + "disk when it comes again"
+        case .system(let error): "\(error); \(error.advice)"
         case .locked(let path):
             "\(path): another agent holds the lock; stop it, or use another state_dir"
         case .exposed(let path, let permissions):
@@ -90,8 +91,9 @@ public enum LedgerError: Error, Sendable, CustomStringConvertible {
         case .unsupported(let path, let offset, let reason):
             "\(path): at byte \(offset): \(reason); run the version of sealtail that wrote it, "
                 + "or a newer one"
-        case .refused(let reason): "the batch cannot be stored: \(reason)"
-        case .closed: "the ledger is closed"
+        case .refused(let reason):
+            "the ledger: the batch cannot be stored: \(reason); report it, with sealtail doctor"
+        case .closed: "the ledger: is closed; start the agent again"
         }
     }
 }

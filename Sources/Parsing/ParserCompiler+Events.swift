@@ -21,7 +21,8 @@ extension ParserCompiler {
     ) -> Int32 {
         if depth > ParserProgram.ruleDepthLimit {
             problems.add(
-                at: definition.node, "is nested deeper than \(ParserProgram.ruleDepthLimit) rules")
+                at: definition.node,
+                "is nested deeper than \(ParserProgram.ruleDepthLimit) rules; make it flatter")
             return 0
         }
         let fields = ParserCompiler.merge(inherited, definition.fields)
@@ -67,7 +68,8 @@ extension ParserCompiler {
                 }
                 if !seen.insert(text).inserted {
                     problems.add(
-                        at: word.node, "\(ConfigurationText.quoted(word.text)) is there twice")
+                        at: word.node,
+                        "\(ConfigurationText.quoted(word.text)) is there twice; leave one out")
                 }
                 table.append((text, Int(rule)))
             }
@@ -165,7 +167,9 @@ extension ParserCompiler {
         problems.add(
             at: node,
             "\(ConfigurationText.quoted(word)) is no word of \(field.path)"
-                + (words.count <= 12 ? ", which has \(words.joined(separator: ", "))" : ""),
+                + (words.count <= 12
+                    ? "; write one of \(words.joined(separator: ", "))"
+                    : "; write one of those in docs/formats/event.md"),
             suggestion: ConfigurationText.closest(to: word, among: words))
         return nil
     }
@@ -193,7 +197,7 @@ extension ParserCompiler {
             }
             return .number(.boolean, text == "true" ? 1 : 0)
         case .time:
-            problems.add(at: alternative.node, "a time cannot be constant")
+            problems.add(at: alternative.node, "a time cannot be constant; name a value that has it")
             return nil
         case .set:
             let sorted = Set(alternative.constant.map { Array($0.utf8) })
@@ -226,7 +230,9 @@ extension ParserCompiler {
         guard word.text.contains("%") else {
             if let form = TimeForm(rawValue: word.text) { return .time(form, isUTC: isUTC) }
             problems.add(
-                at: word.node, "is neither a form of time nor a layout with %",
+                at: word.node,
+                "is neither a form of time nor a layout with %; write one as in "
+                    + "docs/formats/parser.md",
                 suggestion: ConfigurationText.closest(
                     to: word.text, among: TimeForm.allCases.map(\.rawValue)))
             return nil
@@ -235,7 +241,7 @@ extension ParserCompiler {
             program.layouts.append(try TimeLayout(word.text))
             return .layout(Int32(program.layouts.count - 1), isUTC: isUTC)
         } catch {
-            problems.add(at: word.node, "the layout \(error.reason)")
+            problems.add(at: word.node, "the layout \(error.reason); write one as in docs/formats/parser.md")
             return nil
         }
     }

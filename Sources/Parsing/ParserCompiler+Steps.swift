@@ -121,7 +121,7 @@ extension ParserCompiler {
         do throws(MemberPathError) {
             return try MemberPath(word.text)
         } catch {
-            problems.add(at: word.node, "the path \(error.reason)")
+            problems.add(at: word.node, "the path \(error.reason); write one as in docs/formats/parser.md")
             return nil
         }
     }

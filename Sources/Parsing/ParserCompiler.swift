@@ -55,7 +55,8 @@ public struct ParserCompiler {
         program.slotNames = slots.sorted { $0.value < $1.value }.map(\.key)
         if slots.count > ParserProgram.slotLimit {
             problems.add(
-                file: definition.file, "names more than \(ParserProgram.slotLimit) values")
+                file: definition.file,
+                "names more than \(ParserProgram.slotLimit) values; leave out what no field needs")
         }
         for format in definition.formats {
             let range = steps(format.steps, isFormat: true)
@@ -108,7 +109,8 @@ public struct ParserCompiler {
     func slot(_ word: Word) -> Int32 {
         if let slot = slots[word.text] { return Int32(slot) }
         problems.add(
-            at: word.node, "\(ConfigurationText.quoted(word.text)) is no value of any extractor",
+            at: word.node,
+            "\(ConfigurationText.quoted(word.text)) is no value of any extractor; name one that is",
             suggestion: ConfigurationText.closest(to: word.text, among: slots.keys.sorted()))
         return 0
     }

@@ -18,7 +18,9 @@ extension DefinitionReader {
                 let isKnown = Field(path: path) != nil
                 problems.add(
                     at: entry.key,
-                    isKnown ? "is filled by the agent itself" : "is no field of an event",
+                    isKnown
+                        ? "is filled by the agent itself; leave it out"
+                        : "is no field of an event; write one of those in docs/formats/event.md",
                     suggestion: ConfigurationText.closest(to: path, among: known))
                 return nil
             }
@@ -84,7 +86,7 @@ extension DefinitionReader {
         }
         assignment.conditions = conditions(reader.node("when"))
         if assignment.join != nil, assignment.fingerprint != nil || !assignment.timeForms.isEmpty {
-            reader.problem("join", "makes a text; it cannot stand beside fingerprint or time")
+            reader.problem("join", "makes a text; leave it out beside fingerprint or time")
         }
         reader.finish()
         if assignment.sources.isEmpty == assignment.constant.isEmpty {
@@ -158,7 +160,7 @@ extension DefinitionReader {
         guard let word = word(node) else { return nil }
         if let action = Action(name: word.text), !action.isAgentAction { return action }
         problems.add(
-            at: node, "is no action",
+            at: node, "is no action; write one of those in docs/formats/event.md",
             suggestion: ConfigurationText.closest(
                 to: word.text,
                 among: Action.allCases.filter { !$0.isAgentAction }.map(\.name)))

@@ -161,7 +161,7 @@ struct DefinitionReader {
         case "matches": return words.first.map { .matches($0) }
         default:
             problems.add(
-                at: entry.key, "is no test",
+                at: entry.key, "is no test; write not, starts_with, contains or matches",
                 suggestion: ConfigurationText.closest(
                     to: kind, among: ["not", "starts_with", "contains", "matches"]))
             return nil

@@ -40,7 +40,7 @@ extension DefinitionReader {
         case "ignore": return ignore(entry.value)
         default:
             problems.add(
-                at: entry.key, "is no step",
+                at: entry.key, "is no step; write one as in docs/formats/parser.md",
                 suggestion: ConfigurationText.closest(
                     to: kind, among: DefinitionReader.stepNames))
             return nil
@@ -92,7 +92,8 @@ extension DefinitionReader {
             let names = definition.columns.map(\.text)
             if names.contains(source.text) { continue }
             problems.add(
-                at: source.node, "\(ConfigurationText.quoted(source.text)) is no column",
+                at: source.node,
+                "\(ConfigurationText.quoted(source.text)) is no column; name one that is",
                 suggestion: ConfigurationText.closest(to: source.text, among: names))
         }
         reader.finish()

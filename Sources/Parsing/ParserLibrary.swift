@@ -70,7 +70,7 @@ public struct ParserLibrary: Sendable {
         do throws(SystemError) {
             bytes = try FileSystem.read(path, byteLimit: ParserLibrary.fileByteLimit)
         } catch {
-            problems.add(file: path, "cannot be read: \(error)")
+            problems.add(file: path, "cannot be read: \(error); \(error.advice)")
             return
         }
         let before = problems.list.count

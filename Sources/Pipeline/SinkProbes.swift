@@ -83,7 +83,9 @@ struct SinkProbes {
         }
     }
 
-    private func abs(_ duration: Duration) -> Duration { duration < .zero ? .zero - duration : duration }
+    private func abs(_ duration: Duration) -> Duration {
+        duration < .zero ? .zero - duration : duration
+    }
 
     private static func make(_ sink: SinkConfiguration) -> Answer {
         do throws(SinkError) {
@@ -96,14 +98,15 @@ struct SinkProbes {
 
     private static func ask(_ sink: SinkConfiguration, _ rights: RightsCheckup) -> Answer {
         if let path = sink.options.writtenPath {
-            return Answer(finding: rights.objection(writing: path).map { "sinks.\(sink.id).path: \($0)" })
+            let objection = rights.objection(writing: path)
+            return Answer(finding: objection.map { "sinks.\(sink.id).path: \($0)" })
         }
         do throws(SinkError) {
             let made = try SinkCatalog.make(sink)
             defer { made.close() }
             let refusal = made.probe()
             return Answer(
-                finding: refusal.map { "sinks.\(sink.id): \($0.sentence)" },
+                finding: refusal.map { "sinks.\(sink.id): \($0.advised)" },
                 condition: made.condition)
         } catch {
             return Answer(finding: error.description)

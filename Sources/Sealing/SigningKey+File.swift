@@ -31,7 +31,7 @@ extension SigningKey {
         }
         defer { Secret.wipe(&bytes) }
         guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw SealingError(.badKey, "\(path): the key file is not text")
+            throw SealingError(.badKey, "\(path): the key file is not text; name the right one")
         }
         do {
             return try SigningKey(text: text)

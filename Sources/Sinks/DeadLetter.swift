@@ -70,7 +70,7 @@ public final class DeadLetter: Sendable {
                 }
                 state.file = file
             } catch {
-                throw SinkError(sink: sink, "dead_letter: \(error)")
+                throw SinkError(sink: sink, "dead_letter: \(error); \(error.advice)")
             }
         }
         self.state = Monitor(state)
@@ -117,7 +117,7 @@ public final class DeadLetter: Sendable {
                 // A half line must not stay: the next try begins where this one began. Should the
                 // cut fail too, the next try writes over it, and the next start cuts it.
                 try? state.file?.truncate(to: state.byteCount)
-                return SinkError(sink: sink, "dead_letter: \(error)")
+                return SinkError(sink: sink, "dead_letter: \(error); \(error.advice)")
             }
         }
         if let failure { throw failure }
@@ -145,7 +145,7 @@ public final class DeadLetter: Sendable {
         do throws(SystemError) {
             line = try Self.line(file, at: offset)
         } catch {
-            throw SinkError(sink: sink, "dead_letter: \(error)")
+            throw SinkError(sink: sink, "dead_letter: \(error); \(error.advice)")
         }
         guard !line.isEmpty else { return nil }
         return try entry(line, at: offset)
@@ -158,12 +158,12 @@ public final class DeadLetter: Sendable {
         switch Self.clear(line, keys: encryption) {
         case .clear(let bytes): clear = bytes
         case .locked(let name):
-            throw SinkError(sink: sink, "\(place) needs the key \(name) in ledger.encryption")
-        case .damaged: throw SinkError(sink: sink, "\(place) is damaged")
+            throw SinkError(sink: sink, "\(place) needs the key \(name); name it in ledger.encryption")
+        case .damaged: throw SinkError(sink: sink, "\(place) is damaged; go on behind it, it is counted")
         }
         guard let document = try? JSONDocument(reading: clear),
             let event = document["event"]?.string
-        else { throw SinkError(sink: sink, "\(place) is damaged") }
+        else { throw SinkError(sink: sink, "\(place) is damaged; go on behind it, it is counted") }
         return Entry(
             time: document["time"]?.string ?? "", code: document["code"]?.string ?? "",
             reason: document["reason"]?.string ?? "", line: event, end: offset + line.count + 1)

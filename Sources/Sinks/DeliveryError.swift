@@ -36,6 +36,9 @@ public enum DeliveryError: Error, Sendable, Equatable {
         }
     }
 
+    /// The sentence with what somebody can do about it.
+    public var advised: String { "\(sentence); \(code.advice)" }
+
     /// The bounded word for metrics.
     public var code: DeliveryCode {
         switch self {
@@ -101,6 +104,26 @@ public enum DeliveryCode: String, Sendable, CaseIterable {
         switch self {
         case .server, .answer, .size, .refused, .rendering: true
         case .connection, .name, .tls, .timeout, .busy, .authorization, .place, .space, .file: false
+        }
+    }
+
+    /// Where to look, as the end of a sentence.
+    public var advice: String {
+        switch self {
+        case .connection: "look whether the receiver runs, and at endpoint, proxy and firewalls"
+        case .name: "look at the name in endpoint, and at the machine's name service"
+        case .tls: "look at tls.ca_file, tls.cert_file and tls.server_name"
+        case .timeout: "look at the receiver's load, or raise timeout"
+        case .busy: "look at the receiver's limits; it is tried again by itself"
+        case .server: "look at the receiver's own log; it is tried again by itself"
+        case .answer: "look whether endpoint leads to the receiver that is meant"
+        case .authorization: "look at auth, and at the rights of that account"
+        case .place: "look at endpoint, path, index or topic"
+        case .size: "lower batch.max_bytes, or raise the receiver's limit"
+        case .refused: "look at the event with sealtail ledger letters"
+        case .rendering: "look at the event with sealtail ledger letters"
+        case .space: "make room on this file system"
+        case .file: "look at path, its folder and their rights"
         }
     }
 }

@@ -87,7 +87,7 @@ struct TLSMaterial {
         do throws(CertificateError) {
             try CertificateChain.check(key: key, of: certificate)
         } catch {
-            throw Unusable(sentence: "tls.key_file: \(keyPath) \(error)")
+            throw Unusable(sentence: "tls.key_file: \(keyPath) \(error); name the key of tls.cert_file")
         }
         content.certificate = certificate
         content.key = key
@@ -102,7 +102,7 @@ struct TLSMaterial {
         do throws(CertificateError) {
             return (bytes, try CertificateChain(pem: bytes))
         } catch {
-            throw Unusable(sentence: "tls.\(name): \(path) \(error)")
+            throw Unusable(sentence: "tls.\(name): \(path) \(error); name a file with certificates in PEM")
         }
     }
 
@@ -110,7 +110,7 @@ struct TLSMaterial {
         do throws(SystemError) {
             return try FileSystem.read(path, byteLimit: byteLimit)
         } catch {
-            throw Unusable(sentence: "tls.\(name): \(error)")
+            throw Unusable(sentence: "tls.\(name): \(error); \(error.advice)")
         }
     }
 }

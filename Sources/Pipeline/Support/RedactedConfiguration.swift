@@ -89,7 +89,8 @@ public struct RedactedConfiguration: Sendable {
                 return address(text, &secrets)
             }
         }
-        hide(text, &secrets)
+        // A name is nobody's secret and may be a word of any sentence.
+        if key != "username" { hide(text, &secrets) }
         return "***"
     }
 

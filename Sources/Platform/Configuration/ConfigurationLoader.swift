@@ -129,7 +129,7 @@ struct ConfigurationMerge {
         case (.scalar, _), (.sequence, _), (.mapping, _):
             let place = "\(earlier.file):\(earlier.line)"
             problems.add(
-                at: later, "is \(later.shown), but \(place) has \(earlier.shown) there")
+                at: later, "is \(later.shown), but \(place) has \(earlier.shown) there; write the same kind")
         }
         return result
     }

@@ -63,7 +63,7 @@ public struct ConfigurationReader {
             if let suggestion = ConfigurationText.closest(to: key, among: known) {
                 problems.add(at: entry.key, sentence, suggestion: suggestion)
             } else if known.isEmpty {
-                problems.add(at: entry.key, sentence + "; no key belongs here")
+                problems.add(at: entry.key, sentence + "; no key belongs here, leave it out")
             } else {
                 problems.add(
                     at: entry.key,

@@ -37,6 +37,15 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
         return path.map { "\(ConfigurationText.visible($0)): \(reason)" } ?? reason
     }
 
+    /// What somebody can do about it.
+    public var advice: String {
+        if isNotFound { return "create it, or correct the path" }
+        if isAlreadyThere { return "move it away, or choose another name" }
+        if isNoSpace { return "make room on this file system" }
+        if isPermission { return "give this user the right to it" }
+        return "look at the disk, the network and the kernel's log"
+    }
+
     /// Nothing exists at the path.
     public var isNotFound: Bool { number == ENOENT || number == ENOTDIR }
     /// Something exists where a new file was to be created.

@@ -42,7 +42,8 @@ struct CredentialLookup {
         case .file(let path, let profile):
             let content = try contents(path, read)
             guard let found = SharedCredentialsFile.credentials(of: profile, in: content) else {
-                throw CredentialProblem("\(path) has no keys for the profile \(profile)")
+                throw CredentialProblem("\(path) has no keys for the profile \(profile); add them, or set "
+                        + "auth.profile")
             }
             return .found(found)
         case .webIdentity(let file, let role, let session, let place):
@@ -89,7 +90,8 @@ struct CredentialLookup {
         case (.instance(let place), .instanceRole(let token)):
             let role = CredentialLookup.line(answer.body)
             guard !role.isEmpty, role.utf8.count <= 128 else {
-                throw CredentialProblem("\(source.words) knows of no role for this instance")
+                throw CredentialProblem("\(source.words) knows of no role for this instance; give it one, or "
+                        + "set auth")
             }
             stage = .credentials
             return instance(place, CredentialLookup.rolePath + PercentEncoding.encode(role), token)
@@ -107,7 +109,7 @@ struct CredentialLookup {
     // MARK: Inside
 
     private var nonsense: CredentialProblem {
-        CredentialProblem("\(source.words) answered something else than credentials")
+        CredentialProblem("\(source.words) answered something else than credentials; set auth")
     }
 
     private func refusal(_ answer: HTTPAnswer) -> CredentialProblem {
@@ -115,7 +117,8 @@ struct CredentialLookup {
         let code = AWSFault(answer).code
         let more = code.isEmpty ? "" : " (\(code))"
         return CredentialProblem(
-            "\(source.words) answered HTTP \(answer.status)\(more)",
+            "\(source.words) answered HTTP \(answer.status)\(more); look at the rights of "
+                + "this machine, or set auth",
             isPassing: answer.status >= 500 || answer.status == 429)
     }
 

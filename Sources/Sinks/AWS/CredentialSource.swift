@@ -123,7 +123,7 @@ enum CredentialSource: Sendable, Equatable {
         else {
             throw CredentialProblem(
                 "\(name) names \(place.host): over plain HTTP only this machine and the services "
-                    + "of ECS and EKS are asked")
+                    + "of ECS and EKS are asked; name an address with https://")
         }
         let token: Token
         if let file = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") {

@@ -81,7 +81,7 @@ struct ElasticsearchProbe {
         let words = DeliveryText.oneLine(number, byteLimit: HTTPLimit.quotedByteCount)
         return .alarm(
             reason: "the cluster has version \(words), which has no data streams; "
-                + "7.9 is the oldest that has them",
+                + "run 7.9 or newer",
             code: .place)
     }
 

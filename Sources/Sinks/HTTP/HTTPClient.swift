@@ -54,7 +54,7 @@ final class HTTPClient {
             throw SinkError(sink: sink, "endpoint: must be set")
         }
         guard sealtail_curl_prepare() == CURLE_OK, let multi = MultiHandle() else {
-            throw SinkError(sink: sink, "the HTTP library cannot be prepared")
+            throw SinkError(sink: sink, "the HTTP library cannot be prepared; look at its package, libcurl4")
         }
         self.options = options
         self.multi = multi
@@ -311,7 +311,7 @@ final class HTTPClient {
         let reason = "\(transfer.endpoint.place): \(transfer.words(code))"
         if transfer.proxyStatus == 403 || transfer.proxyStatus == 407 {
             return .alarm(
-                reason: "\(reason); the proxy does not let the agent through",
+                reason: "\(reason); the proxy does not let the agent through, look at proxy",
                 code: .authorization)
         }
         switch code {

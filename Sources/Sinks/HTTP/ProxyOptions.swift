@@ -23,7 +23,7 @@ enum ProxyOptions: Sendable {
             } else if let endpoint = ProxyOptions.endpoint(text) {
                 self = .through(endpoint, username: "", password: nil)
             } else {
-                reader.problem("proxy", ProxyOptions.rule + ", or none" + Endpoint.shown(node))
+                reader.problem("proxy", "\(ProxyOptions.rule), or none" + Endpoint.shown(node))
             }
             return
         }
