@@ -197,7 +197,8 @@ extension ParserCompiler {
             }
             return .number(.boolean, text == "true" ? 1 : 0)
         case .time:
-            problems.add(at: alternative.node, "a time cannot be constant; name a value that has it")
+            problems.add(
+                at: alternative.node, "a time cannot be constant; name a value that has it")
             return nil
         case .set:
             let sorted = Set(alternative.constant.map { Array($0.utf8) })
@@ -241,7 +242,8 @@ extension ParserCompiler {
             program.layouts.append(try TimeLayout(word.text))
             return .layout(Int32(program.layouts.count - 1), isUTC: isUTC)
         } catch {
-            problems.add(at: word.node, "the layout \(error.reason); write one as in docs/formats/parser.md")
+            problems.add(
+                at: word.node, "the layout \(error.reason); write one as in docs/formats/parser.md")
             return nil
         }
     }

@@ -121,7 +121,8 @@ extension ParserCompiler {
         do throws(MemberPathError) {
             return try MemberPath(word.text)
         } catch {
-            problems.add(at: word.node, "the path \(error.reason); write one as in docs/formats/parser.md")
+            problems.add(
+                at: word.node, "the path \(error.reason); write one as in docs/formats/parser.md")
             return nil
         }
     }

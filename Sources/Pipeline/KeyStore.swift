@@ -20,7 +20,8 @@ struct KeyStore {
         do throws(SystemError) {
             try FileSystem.createFolders(configuration.keyFolder, permissions: 0o700)
         } catch {
-            throw .stage("agent.state_dir: \(error); \(error.advice)", exit: PipelineError.permissionExit)
+            throw .stage(
+                "agent.state_dir: \(error); \(error.advice)", exit: PipelineError.permissionExit)
         }
         do throws(SealingError) {
             if let text = configuration.signingKey {

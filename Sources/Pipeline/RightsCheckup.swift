@@ -146,7 +146,8 @@ struct RightsCheckup: Sendable {
         // The state folder is made at the first start.
         if !FileSystem.exists(folder), folder == configuration.stateFolder { return nil }
         guard FileSystem.exists(folder) else {
-            return "\(ConfigurationText.visible(folder)): is not there; type: install -d -m 0750 -o "
+            return
+                "\(ConfigurationText.visible(folder)): is not there; type: install -d -m 0750 -o "
                 + "\(account.name) \(ShellText.quoted(folder))"
         }
         guard FileSystem.exists(path) else {

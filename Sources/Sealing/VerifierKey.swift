@@ -94,7 +94,8 @@ enum KeyText {
         }
         guard first == VerifierKey.algorithm else {
             throw SealingError(
-                .badKey, "the key is of algorithm \(first); only 1, Ed25519, is known; name a key of "
+                .badKey,
+                "the key is of algorithm \(first); only 1, Ed25519, is known; name a key of "
                     + "sealtail keygen")
         }
         guard bytes.count == 1 + Ed25519PublicKey.byteCount else {

@@ -158,12 +158,14 @@ public final class DeadLetter: Sendable {
         switch Self.clear(line, keys: encryption) {
         case .clear(let bytes): clear = bytes
         case .locked(let name):
-            throw SinkError(sink: sink, "\(place) needs the key \(name); name it in ledger.encryption")
-        case .damaged: throw SinkError(sink: sink, "\(place) is damaged; go on behind it, it is counted")
+            throw SinkError(
+                sink: sink, "\(place) needs the key \(name); name it in ledger.encryption")
+        case .damaged:
+            throw SinkError(sink: sink, "\(place) is damaged; restore it from a copy")
         }
         guard let document = try? JSONDocument(reading: clear),
             let event = document["event"]?.string
-        else { throw SinkError(sink: sink, "\(place) is damaged; go on behind it, it is counted") }
+        else { throw SinkError(sink: sink, "\(place) is damaged; restore it from a copy") }
         return Entry(
             time: document["time"]?.string ?? "", code: document["code"]?.string ?? "",
             reason: document["reason"]?.string ?? "", line: event, end: offset + line.count + 1)

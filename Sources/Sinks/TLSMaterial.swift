@@ -87,7 +87,8 @@ struct TLSMaterial {
         do throws(CertificateError) {
             try CertificateChain.check(key: key, of: certificate)
         } catch {
-            throw Unusable(sentence: "tls.key_file: \(keyPath) \(error); name the key of tls.cert_file")
+            throw Unusable(
+                sentence: "tls.key_file: \(keyPath) \(error); name the key of tls.cert_file")
         }
         content.certificate = certificate
         content.key = key
@@ -102,7 +103,8 @@ struct TLSMaterial {
         do throws(CertificateError) {
             return (bytes, try CertificateChain(pem: bytes))
         } catch {
-            throw Unusable(sentence: "tls.\(name): \(path) \(error); name a file with certificates in PEM")
+            throw Unusable(
+                sentence: "tls.\(name): \(path) \(error); name a file with certificates in PEM")
         }
     }
 

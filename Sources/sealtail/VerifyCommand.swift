@@ -90,7 +90,9 @@ enum VerifyCommand {
                 throw UsageError("\(text):\(index + 1): \(error)")
             }
         }
-        guard !keys.isEmpty else { throw UsageError("\(text) holds no verifier key; name the .vkey of keygen") }
+        guard !keys.isEmpty else {
+            throw UsageError("\(text) holds no verifier key; name the .vkey of keygen")
+        }
         return keys
     }
 

@@ -117,7 +117,8 @@ struct MachineLook {
         let parser: String
         var content = MachineSurvey.FoundLog.Content.empty
         var isShared = false
-        if let (number, known) = sample?.known.max(by: { ($0.value, $1.key) < ($1.value, $0.key) }) {
+        if let (number, known) = sample?.known.max(by: { ($0.value, $1.key) < ($1.value, $0.key) })
+        {
             parser = programs[number].name
             let count = max(1, sample?.recordCount ?? 1)
             content = .recognised(percent: known * 100 / count)

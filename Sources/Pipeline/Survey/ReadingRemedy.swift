@@ -79,7 +79,8 @@ enum ShellText {
             }
             return "$'" + bytes.joined() + "'"
         }
-        return "'" + text.split(separator: "'", omittingEmptySubsequences: false)
+        return "'"
+            + text.split(separator: "'", omittingEmptySubsequences: false)
             .joined(separator: "'\\''") + "'"
     }
 }

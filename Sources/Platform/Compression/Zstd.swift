@@ -19,7 +19,8 @@ public enum CompressionError: Error, Hashable, Sendable, CustomStringConvertible
     /// One sentence that says what is wrong.
     public var description: String {
         switch self {
-        case .damaged(let reason): "the compressed bytes are damaged: \(reason); restore them from a copy"
+        case .damaged(let reason):
+            "the compressed bytes are damaged: \(reason); restore them from a copy"
         case .wrongLength(let expected, let actual):
             "the compressed bytes hold \(actual) bytes where \(expected) were stored; "
                 + "restore them from a copy"

@@ -129,7 +129,8 @@ struct ConfigurationMerge {
         case (.scalar, _), (.sequence, _), (.mapping, _):
             let place = "\(earlier.file):\(earlier.line)"
             problems.add(
-                at: later, "is \(later.shown), but \(place) has \(earlier.shown) there; write the same kind")
+                at: later,
+                "is \(later.shown), but \(place) has \(earlier.shown) there; write the same kind")
         }
         return result
     }

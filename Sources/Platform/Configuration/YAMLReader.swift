@@ -81,7 +81,8 @@ struct YAMLReader: ~Copyable {
 
     private mutating func document() -> ConfigurationNode? {
         guard yaml_parser_initialize(parser) == 1 else {
-            problems.add(file: file, "cannot be read: the YAML library has no memory left; make it shorter")
+            problems.add(
+                file: file, "cannot be read: the YAML library has no memory left; make it shorter")
             return nil
         }
         defer { yaml_parser_delete(parser) }

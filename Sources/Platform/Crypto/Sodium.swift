@@ -25,7 +25,8 @@ public enum CryptoError: Error, Hashable, Sendable, CustomStringConvertible {
         case .wrongLength(let expected, let actual):
             "the key must be \(expected) bytes long, is \(actual)"
         case .badPublicKey: "the bytes are no Ed25519 public key; check that they were copied whole"
-        case .notAuthentic: "the text is not what was encrypted with this key; name the key it was written with"
+        case .notAuthentic:
+            "the text is not what was encrypted with this key; name the key it was written with"
         }
     }
 }

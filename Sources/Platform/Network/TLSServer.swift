@@ -72,7 +72,9 @@ public final class TLSServer: @unchecked Sendable {
 
     private static func failure(_ path: String, _ sentence: String) -> TLSError {
         let reason = TLSServer.lastError()
-        return TLSError(path: path, reason: sentence + (reason.isEmpty ? "" : " (\(reason))") + "; name another file")
+        return TLSError(
+            path: path,
+            reason: sentence + (reason.isEmpty ? "" : " (\(reason))") + "; name another file")
     }
 
     /// What libssl noted first, and a clean slate.

@@ -257,7 +257,8 @@ final class AWSClient {
         let words = problems.map(\.sentence).joined(separator: "; ")
         schedule.failed(
             CredentialProblem(
-                "auth: there are no credentials, set auth or mend this: \(words)", isPassing: problems.last?.isPassing ?? false),
+                "auth: there are no credentials, set auth or mend this: \(words)",
+                isPassing: problems.last?.isPassing ?? false),
             at: clock.monotonic())
     }
 

@@ -42,7 +42,8 @@ struct CredentialLookup {
         case .file(let path, let profile):
             let content = try contents(path, read)
             guard let found = SharedCredentialsFile.credentials(of: profile, in: content) else {
-                throw CredentialProblem("\(path) has no keys for the profile \(profile); add them, or set "
+                throw CredentialProblem(
+                    "\(path) has no keys for the profile \(profile); add them, or set "
                         + "auth.profile")
             }
             return .found(found)
@@ -90,7 +91,8 @@ struct CredentialLookup {
         case (.instance(let place), .instanceRole(let token)):
             let role = CredentialLookup.line(answer.body)
             guard !role.isEmpty, role.utf8.count <= 128 else {
-                throw CredentialProblem("\(source.words) knows of no role for this instance; give it one, or "
+                throw CredentialProblem(
+                    "\(source.words) knows of no role for this instance; give it one, or "
                         + "set auth")
             }
             stage = .credentials

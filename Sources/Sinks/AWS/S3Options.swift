@@ -165,7 +165,8 @@ struct S3Options: SinkOptions {
         }
         if let key = reader.string("kms_key_id") {
             if encryption != .kms {
-                reader.problem("kms_key_id", "goes with server_side_encryption: kms only; leave it out")
+                reader.problem(
+                    "kms_key_id", "goes with server_side_encryption: kms only; leave it out")
             }
             if key.isEmpty || !key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) {
                 reader.problem("kms_key_id", "must be the id or the ARN of a key")

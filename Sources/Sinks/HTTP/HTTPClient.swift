@@ -54,7 +54,8 @@ final class HTTPClient {
             throw SinkError(sink: sink, "endpoint: must be set")
         }
         guard sealtail_curl_prepare() == CURLE_OK, let multi = MultiHandle() else {
-            throw SinkError(sink: sink, "the HTTP library cannot be prepared; look at its package, libcurl4")
+            throw SinkError(
+                sink: sink, "the HTTP library cannot be prepared; look at its package, libcurl4")
         }
         self.options = options
         self.multi = multi

@@ -91,7 +91,8 @@ public struct HTTPOptions: Sendable {
         endpoints = HTTPOptions.readEndpoints(&reader, usual)
         authentication = authenticates ? HTTPOptions.readAuthentication(&reader) : nil
         if endpoints.contains(where: { !$0.isSecure }), reader.node("tls") != nil {
-            reader.problem("tls", "goes with an endpoint that begins with https:// only; leave it out")
+            reader.problem(
+                "tls", "goes with an endpoint that begins with https:// only; leave it out")
         }
         tls = TLSOptions(reading: &reader)
         proxy = ProxyOptions(reading: &reader)

@@ -100,7 +100,8 @@ struct HeaderTemplate: Sendable {
             let (pieces, unknown) = pieces(of: text)
             if !unknown.isEmpty {
                 let known = Placeholder.allCases.map { "{\($0.rawValue)}" }.joined(separator: ", ")
-                reader.problems.add(at: value, 
+                reader.problems.add(
+                    at: value,
                     "names something in braces that is none of \(known); write one of these")
             }
             return HeaderTemplate(name: name, pieces: pieces)

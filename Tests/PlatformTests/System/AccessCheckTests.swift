@@ -108,7 +108,8 @@ struct AccessCheckTests {
         try folder.write("etc/group", "adm:x:4:\nlogs:x:5:\n")
         #expect(ServiceUnit.find("sealtail.service", root: folder.path) == nil)
         try folder.write(
-            place, "[Service]\nUser=idp\nSupplementaryGroups=adm\nProtectHome=yes\nPrivateTmp=yes\n")
+            place, "[Service]\nUser=idp\nSupplementaryGroups=adm\nProtectHome=yes\nPrivateTmp=yes\n"
+        )
         var unit = try #require(ServiceUnit.find("sealtail.service", root: folder.path))
         let account = try #require(unit.account(fallback: "x", root: folder.path))
         #expect(account.groupIDs == [991, 4] && !account.readsAll)
