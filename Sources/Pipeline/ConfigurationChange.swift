@@ -130,6 +130,18 @@ extension ConfigurationNode {
 
     private var keys: [String] { (entries ?? []).compactMap(\.key.scalar) }
 
+    /// The files that `${file:…}` in a tree as it is written names.
+    var mentionedFiles: Set<String> {
+        if let text = scalar {
+            let parts = text.split(separator: "${file:").dropFirst(
+                text.hasPrefix("${file:") ? 0 : 1)
+            return Set(
+                parts.compactMap { $0.firstIndex(of: "}").map { end in String($0[..<end]) } })
+        }
+        let inner = (elements ?? []) + (entries ?? []).map(\.value)
+        return inner.reduce(into: []) { $0.formUnion($1.mentionedFiles) }
+    }
+
     /// The files that a block names under keys such as `ca_file` and `key_file`, at any depth.
     var namedFiles: [String] {
         (entries ?? []).flatMap { key, value -> [String] in

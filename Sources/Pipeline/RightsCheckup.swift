@@ -27,6 +27,7 @@ struct RightsCheckup: Sendable {
 
     func look(into report: inout Checkup.Report) {
         lookAtState(&report)
+        lookAtFiles(&report)
         for input in configuration.inputs {
             guard input.kind == .file else {
                 report.findings += InputCatalog.findings(input).map { "inputs.\(input.id): \($0)" }
@@ -44,11 +45,17 @@ struct RightsCheckup: Sendable {
     ) {
         let place = "inputs.\(input.id).paths"
         let shown = ConfigurationText.visible(pattern)
-        let paths = FileSystem.matches(pattern)
+        let paths = FileSystem.matches(pattern).filter { path in
+            let name = FileSystem.name(of: path)
+            return !input.exclude.contains { FileSystem.matches(name: name, pattern: $0) }
+        }
         if let objection = unit?.objection(to: pattern) {
             report.warnings.append("\(place): \(shown): \(objection)")
         }
-        if paths.isEmpty {
+        if paths.isEmpty, let objection = objection(reading: RightsCheckup.folder(of: pattern)) {
+            // What lies in a closed folder cannot be known.
+            report.findings.append("\(place): \(objection)")
+        } else if paths.isEmpty {
             report.warnings.append(
                 "\(place): \(shown): no file is there yet; correct the pattern, or wait for the "
                     + "file")
@@ -62,6 +69,34 @@ struct RightsCheckup: Sendable {
             if let objection = objection(reading: path) {
                 report.findings.append("\(place): \(objection)")
             }
+        }
+    }
+
+    /// The nearest folder that is there, of those that the pattern names without wildcards.
+    private static func folder(of pattern: String) -> String {
+        let wild = pattern.firstIndex { "*?[\\".contains($0) } ?? pattern.endIndex
+        var folder = FileSystem.folder(of: String(pattern[..<wild]))
+        while !FileSystem.exists(folder), folder != "/" { folder = FileSystem.folder(of: folder) }
+        return folder
+    }
+
+    /// The configuration, its secret files and its certificates, which the agent reads itself.
+    private func lookAtFiles(_ report: inout Checkup.Report) {
+        let path = configuration.node.file
+        var files = ConfigurationLoader.outline(path)?.mentionedFiles ?? []
+        if !path.isEmpty { files.insert(path) }
+        let blocks = Array(configuration.sinkNodes.values) + configuration.inputs.map(\.node)
+        files.formUnion(blocks.flatMap(\.namedFiles))
+        for file in files.sorted() {
+            let obstacles = AccessCheck.obstacles(reading: file, by: account)
+            guard !obstacles.isEmpty else { continue }
+            let name = ShellText.quoted(file)
+            let enters = obstacles.filter { $0.right == .search }
+            let commands =
+                remedy.commands(for: file, enters)
+                ?? "chgrp \(account.name) \(name) && chmod 0640 \(name)"
+            report.findings.append(
+                "\(ConfigurationText.visible(file)): \(refusal(obstacles)); type: \(commands)")
         }
     }
 
@@ -97,16 +132,13 @@ struct RightsCheckup: Sendable {
     }
 
     private func lookAtJournal(_ input: InputConfiguration, _ report: inout Checkup.Report) {
-        guard input.kind == .journal, input.journal.source == .machine, !account.readsAll,
-            let group = AccountNames.groupID(RightsCheckup.journalGroup),
-            !account.groupIDs.contains(group)
+        guard input.kind == .journal, input.journal.source == .machine,
+            let command = remedy.journalCommand
         else { return }
         report.findings.append(
             "inputs.\(input.id): the user \(account.name) may not read the journal; type: "
-                + "usermod -aG \(RightsCheckup.journalGroup) \(account.name)")
+                + command)
     }
-
-    private static let journalGroup = "systemd-journal"
 
     // MARK: State
 

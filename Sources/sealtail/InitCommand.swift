@@ -142,10 +142,8 @@ private struct SurveyReport {
     }
 
     private var journalRemedy: String {
-        let group = "systemd-journal"
-        guard let number = AccountNames.groupID(group, root: survey.root),
-            !survey.account.readsAll, !survey.account.groupIDs.contains(number)
-        else { return "" }
-        return "; type: usermod -aG \(group) \(survey.account.name)"
+        let command = ReadingRemedy(for: survey.account, root: survey.root).journalCommand
+        return command.map { "; the user \(survey.account.name) may not read it; type: \($0)" }
+            ?? ""
     }
 }

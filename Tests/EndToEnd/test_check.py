@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`sealtail check` names every mistake at once, with its place and a way out."""
 
+import os
+import pathlib
+import pwd
 import re
 import stat
+import tempfile
 
+import pytest
 from agent import PARSERS, ROOT, elasticsearch_sink, file_input, file_sink, run, yaml
 from receiver import Receiver
 
@@ -180,3 +185,82 @@ def test_a_mistake_in_a_parser_that_no_input_names_is_a_warning(tmp_path):
     write("doorman")
     done = run("check", "--offline", "--config", config, check=78)
     assert "doorman.yaml" in done.stdout and "there is no parser" not in done.stdout, done.stdout
+
+
+def opened_as(user, paths):
+    """Which files the kernel lets a user open: asked by a child that has become that user."""
+    record = pwd.getpwnam(user)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        os.initgroups(user, record.pw_gid)
+        os.setresgid(record.pw_gid, record.pw_gid, record.pw_gid)
+        os.setresuid(record.pw_uid, record.pw_uid, record.pw_uid)
+        for path in paths:
+            try:
+                os.close(os.open(path, os.O_RDONLY))
+                os.write(writer, b"1")
+            except OSError:
+                os.write(writer, b"0")
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    answer = os.read(reader, len(paths) + 1)
+    os.close(reader)
+    return {path for path, letter in zip(paths, answer.decode()) if letter == "1"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask the kernel for another user")
+def test_check_says_of_the_service_user_what_the_kernel_says():
+    # pytest's own folders are closed to others.
+    with tempfile.TemporaryDirectory() as folder:
+        compare_with_the_kernel(pathlib.Path(folder))
+
+
+def compare_with_the_kernel(tmp_path):
+    user = pwd.getpwnam("nobody")
+    tmp_path.chmod(0o755)
+    paths = []
+    for mode in (0o600, 0o640, 0o604, 0o444, 0o060, 0o006, 0o200, 0o400):
+        for owner in (0, user.pw_uid):
+            for group in (0, user.pw_gid):
+                for below in ("open", "closed"):
+                    path = tmp_path / below / f"{mode:o}-{owner}-{group}.log"
+                    path.parent.mkdir(exist_ok=True)
+                    path.write_text("")
+                    os.chown(path, owner, group)
+                    path.chmod(mode)
+                    paths.append(path)
+    (tmp_path / "open").chmod(0o711)
+    (tmp_path / "closed").chmod(0o700)
+    config = tmp_path / "agent.yaml"
+    config.write_text(yaml({
+        "agent": {"name": "idp1.example.com", "state_dir": str(tmp_path / "state"),
+                  "parsers_dir": str(PARSERS)},
+        "inputs": [file_input(tmp_path / "*" / "*.log")],
+        "sinks": [file_sink("/dev/null")]}) + "\n")
+    config.chmod(0o644)
+    report = run("check", "--config", config, "--user", "nobody", check=78).stdout
+    refused = {line.split("inputs.idp.paths: ")[1].split(": ")[0]
+               for line in report.splitlines() if "inputs.idp.paths: " in line}
+    allowed = {str(path) for path in opened_as("nobody", paths)}
+    assert allowed and refused
+    assert {str(path) for path in paths} - refused == allowed, report
+    assert "type: usermod -aG" in report or "type: setfacl" in report
+
+
+def test_check_changes_nothing(tmp_path):
+    """The sink's file is neither made nor touched: an agent may be writing to it right now."""
+    log, out = tmp_path / "idp.log", tmp_path / "out.ndjson"
+    log.write_text("")
+    out.write_text('{"half a line')
+    config = tmp_path / "agent.yaml"
+    config.write_text(yaml({
+        "agent": {"name": "idp1.example.com", "state_dir": str(tmp_path / "state"),
+                  "parsers_dir": str(PARSERS)},
+        "inputs": [file_input(log)],
+        "sinks": [file_sink(out), {**file_sink(tmp_path / "new.ndjson"), "id": "two"}]}) + "\n")
+    before = sorted(tmp_path.iterdir())
+    run("check", "--config", config, check=0)
+    assert sorted(tmp_path.iterdir()) == before and out.read_text() == '{"half a line'

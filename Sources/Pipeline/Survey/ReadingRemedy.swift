@@ -28,6 +28,14 @@ public struct ReadingRemedy: Sendable {
         return commands.joined(separator: " && ")
     }
 
+    /// What gives the right to read the journal of the machine; nil when nothing is in the way.
+    public var journalCommand: String? {
+        let files = ["/var/log/journal/*/system.journal", "/run/log/journal/*/system.journal"]
+            .flatMap { FileSystem.matches(GlobText.escaped(root) + $0) }
+        let isOpen = files.contains { AccessCheck.obstacles(reading: $0, by: account).isEmpty }
+        return isOpen || files.isEmpty ? nil : "usermod -aG systemd-journal \(account.name)"
+    }
+
     private func command(for obstacle: AccessObstacle) -> String {
         let path = ShellText.quoted(obstacle.path)
         let status = obstacle.status
