@@ -133,10 +133,13 @@ extension ConfigurationNode {
     /// The files that `${file:…}` in a tree as it is written names.
     var mentionedFiles: Set<String> {
         if let text = scalar {
-            let parts = text.split(separator: "${file:").dropFirst(
-                text.hasPrefix("${file:") ? 0 : 1)
-            return Set(
-                parts.compactMap { $0.firstIndex(of: "}").map { end in String($0[..<end]) } })
+            var found: Set<String> = []
+            var rest = text[...]
+            while let start = rest.firstRange(of: "${file:") {
+                rest = rest[start.upperBound...]
+                if let end = rest.firstIndex(of: "}") { found.insert(String(rest[..<end])) }
+            }
+            return found
         }
         let inner = (elements ?? []) + (entries ?? []).map(\.value)
         return inner.reduce(into: []) { $0.formUnion($1.mentionedFiles) }
