@@ -24,13 +24,15 @@ public enum InputError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// One sentence with the place, and a way out where a right is missing.
+    /// One sentence with the place and a way out.
     public var description: String {
         switch self {
         case .system(let input, let error) where error.isPermission && error.call == "listen on":
             "input \(input): \(error); choose a port from 1024 on, or give the service "
                 + "CAP_NET_BIND_SERVICE as low-ports.conf does"
-        case .system(let input, let error): "input \(input): \(error)"
+        case .system(let input, let error) where error.call == "listen on":
+            "input \(input): \(error); choose another port or address"
+        case .system(let input, let error): "input \(input): \(error); \(error.advice)"
         case .tls(let input, let error): "input \(input): \(error)"
         }
     }

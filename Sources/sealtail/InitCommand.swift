@@ -22,7 +22,8 @@ enum InitCommand {
             return ExitCode.usage
         }
         let out = options.value("out") ?? ConfigurationFile.defaultPath
-        if !options.has("print"), !options.has("force"), FileSystem.exists(out) {
+        let isOurs = isUntouched(out)
+        if !options.has("print"), !options.has("force"), !isOurs, FileSystem.exists(out) {
             talk(
                 "sealtail init: \(out): is there already; look at a draft with --print, name "
                     + "another file with --out, or put the old one aside with --force")
@@ -48,7 +49,7 @@ enum InitCommand {
             return ExitCode.ok
         }
         do throws(SystemError) {
-            try write(draft.text, to: out, keepingOld: options.has("force"))
+            try write(draft.text, to: out, keepingOld: !isOurs)
         } catch {
             talk("sealtail init: \(error); name another file with --out")
             return error.isPermission ? ExitCode.permission : ExitCode.inputOutput
@@ -56,6 +57,17 @@ enum InitCommand {
         sayNext(out)
         return ExitCode.ok
     }
+
+    /// Whether a file is the one that the package brought, as it came.
+    private static func isUntouched(_ path: String) -> Bool {
+        guard let shipped = try? FileSystem.read(shippedPath, byteLimit: shippedByteLimit) else {
+            return false
+        }
+        return (try? FileSystem.read(path, byteLimit: shippedByteLimit)) == shipped
+    }
+
+    private static let shippedPath = "/usr/share/sealtail/agent.yaml"
+    private static let shippedByteLimit = 1 << 20
 
     /// Writes the file so that the service may read it and nobody else.
     private static func write(
@@ -66,14 +78,12 @@ enum InitCommand {
             try FileSystem.rename(path, to: path + ".old")
             talk("put the old one aside: \(path).old")
         }
-        let file = try File(path, .write, [.createNew, .noFollow], permissions: 0o600)
-        try file.writeNext(Array(text.utf8).span)
-        try file.synchronize()
+        try FileSystem.write(path, Array(text.utf8).span, permissions: 0o600)
         if ProcessFacts.effectiveUserID == 0,
             let group = AccountNames.groupID(ServiceAccount.userName)
         {
             try FileSystem.setOwner(path, user: 0, group: group)
-            try file.setPermissions(0o640)
+            try FileSystem.setPermissions(path, 0o640)
             talk("wrote \(path), which root may write and \(ServiceAccount.userName) may read")
         } else {
             talk("wrote \(path), which only this user may read")

@@ -52,6 +52,42 @@ struct ErrorSentenceTests {
         #expect(seen.count == 10, "a case lacks its sample")
     }
 
+    @Test func everyErrorOfInputsAndOfAStart() throws {
+        let inputs: [InputError] = [
+            .system(input: "idp", ErrorSentenceTests.denied),
+            .system(input: "idp", SystemError(call: "listen on", path: "[::]:514", number: 13)),
+            .system(input: "idp", SystemError(call: "listen on", path: "[::]:514", number: 98)),
+            .tls(input: "idp", try tlsError()),
+        ]
+        for sample in inputs {
+            switch sample {
+            case .system, .tls: break
+            }
+            expectSentence(sample.description, place: "input idp")
+        }
+        let starts: [PipelineError] = [
+            .cannotListen("127.0.0.1:9464", "Address already in use"),
+            .unknownParser(input: "idp", parser: "kecloak", known: ["keycloak"]),
+        ]
+        for sample in starts {
+            switch sample {
+            // The sentence of a stage is that of its own error.
+            case .cannotListen, .unknownParser, .stage: break
+            }
+            expectSentence(
+                sample.description, place: sample.exitCode == 69 ? "agent" : "inputs.idp")
+        }
+    }
+
+    private func tlsError() throws -> TLSError {
+        do {
+            _ = try TLSServer(certificate: "/none.pem", key: "/none.key")
+        } catch {
+            return error
+        }
+        throw SystemError(call: "refuse", path: "/none.pem", number: 2)
+    }
+
     @Test func everyErrorOfTheKeys() {
         for sample: CryptoError in [
             .wrongLength(expected: 32, actual: 1), .badPublicKey, .notAuthentic,

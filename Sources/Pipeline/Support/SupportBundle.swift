@@ -54,7 +54,7 @@ public struct SupportBundle: Sendable {
         addLog()
         var listed = [path, FileSystem.folder(of: path) + "/conf.d"]
         if let configuration {
-            addPages(configuration.listen)
+            addPages(configuration)
             addLedger(configuration)
             listed += [configuration.stateFolder]
             listed += configuration.inputs.flatMap(\.paths).flatMap(FileSystem.matches)
@@ -116,13 +116,19 @@ public struct SupportBundle: Sendable {
 
     // MARK: The agent
 
-    private mutating func addPages(_ address: ListenAddress?) {
-        guard let address else { return add("metrics.txt", "agent.listen is none") }
-        for (name, path) in [
+    private mutating func addPages(_ configuration: AgentConfiguration) {
+        guard let listen = configuration.listen else {
+            return add("metrics.txt", "agent.listen is none")
+        }
+        let pages = [
             ("metrics.txt", "/metrics"), ("live.txt", "/livez"), ("ready.txt", "/readyz"),
-        ] {
-            do throws(SystemError) {
-                let page = try LocalPage.get(path, from: address)
+            ("status.json", "/status.json"),
+        ]
+        for (name, path) in pages {
+            do throws(LocalRequest.Failure) {
+                let page = try LocalRequest.get(
+                    path, at: listen.localText, certificate: configuration.status.tls?.certificate,
+                    token: configuration.status.token)
                 let body = String(decoding: page.body, as: UTF8.self)
                 add(name, page.status == 200 || page.status == 503 ? body : "status \(page.status)")
             } catch {
