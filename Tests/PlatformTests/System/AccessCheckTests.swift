@@ -30,11 +30,11 @@ struct AccessCheckTests {
         AccessCheck.allows(.read, try status(permissions), list, account)
     }
 
-    /// An access control list as the kernel keeps it.
-    private func list(_ entries: [(kind: UInt16, rights: UInt16, number: UInt32)]) -> [UInt8] {
+    /// An access control list as the kernel keeps it: kind, rights and number of each line.
+    private func list(_ entries: [(UInt8, UInt8, UInt32)]) -> [UInt8] {
         entries.reduce([2, 0, 0, 0]) { bytes, entry in
-            bytes + [UInt8(entry.kind), 0, UInt8(entry.rights), 0]
-                + (0..<4).map { UInt8(truncatingIfNeeded: entry.number >> (8 * $0)) }
+            bytes + [entry.0, 0, entry.1, 0]
+                + (0..<4).map { UInt8(truncatingIfNeeded: entry.2 >> (8 * $0)) }
         }
     }
 
@@ -50,7 +50,7 @@ struct AccessCheckTests {
 
     @Test func aListAddsUsersAndGroupsAndItsMaskTakesAway() throws {
         let none = UInt32.max
-        let base: [(UInt16, UInt16, UInt32)] = [(1, 6, none), (4, 0, none), (32, 0, none)]
+        let base: [(UInt8, UInt8, UInt32)] = [(1, 6, none), (4, 0, none), (32, 0, none)]
         let user = list(base + [(2, 4, 7), (16, 4, none)])
         #expect(try reads(0o640, account(7, []), user))
         #expect(try !reads(0o640, account(8, []), user))
