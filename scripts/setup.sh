@@ -19,6 +19,10 @@ fail() {
     exit 1
 }
 
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
 install_packages() {
     command -v swift >/dev/null \
         || fail "there is no swift in PATH; install the Swift 6.3 toolchain from https://www.swift.org/install/linux/ first"
@@ -31,17 +35,13 @@ install_packages() {
             || missing+=("$name")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
-    local as_root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null \
-            || fail "these packages are missing and need root; run as root: apt-get install ${missing[*]}"
-        as_root=(sudo)
-    fi
+    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null \
+        || fail "these packages are missing and need root; run as root: apt-get install ${missing[*]}"
     say "setup: installing ${missing[*]}"
     local options=(-y -q -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 --no-install-recommends)
-    "${as_root[@]}" apt-get -q -o Acquire::Retries=3 update >&2 \
+    as_root apt-get -q -o Acquire::Retries=3 update >&2 \
         || say "setup: apt-get update failed; trying with the package lists that are here"
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install "${options[@]}" "${missing[@]}" >&2 \
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install "${options[@]}" "${missing[@]}" >&2 \
         || fail "apt-get could not install ${missing[*]}; its own message above says why. Is the machine online, and is another apt running?"
 }
 
@@ -78,14 +78,20 @@ make_environment() {
     cp "$requirements" "$stamp"
 }
 
+download_prometheus() {
+    (cd "$1" && apt-get -q -o Acquire::Retries=3 -o APT::Sandbox::User=root download prometheus >&2)
+}
+
 unpack_prometheus() {
     local folder=.build/prometheus making=.build/prometheus.new
     [ ! -x "$folder/usr/bin/promtool" ] || return 0
     say "setup: making $folder"
     rm -rf "$making"
     mkdir -p "$making"
-    (cd "$making" && apt-get -q -o Acquire::Retries=3 download prometheus >&2) \
-        || fail "apt-get could not fetch the package prometheus; its own message above says why. Is the machine online, and was 'apt-get update' ever run?"
+    # Lists that are older than the archive name files that are gone.
+    download_prometheus "$making" \
+        || { as_root apt-get -q -o Acquire::Retries=3 update >&2 && download_prometheus "$making"; } \
+        || fail "apt-get could not fetch the package prometheus; its own message above says why. Is the machine online?"
     dpkg-deb --extract "$making"/prometheus_*.deb "$making" \
         || fail "dpkg-deb could not unpack the package prometheus; its own message above says why"
     rm -f "$making"/prometheus_*.deb
