@@ -33,6 +33,7 @@ PROMISED = {
     "events_filtered_total": ("counter", "sink"),
     "events_lost_total": ("counter", "sink"),
     "events_rejected_total": ("counter", "sink reason"),
+    "events_replayed_total": ("counter", "sink"),
     "events_sealed_total": ("counter", "input parser"),
     "events_unclassified_total": ("counter", "input parser"),
     "events_waiting": ("gauge", "sink"),
