@@ -48,6 +48,15 @@ def test_what_is_installed_works_without_the_tree(machine, package):
     assert machine.path("/usr/share/sealtail/elasticsearch/_index_template").is_dir()
 
 
+def test_the_next_step_is_the_one_that_is_said(machine, package):
+    machine.install(package)
+    output = machine.run("sealtail", "init")
+    assert f"wrote {CONFIGURATION}" in output, output
+    assert "good" in machine.run("sealtail", "check", "--offline")
+    # What somebody has written is not overwritten.
+    assert "--force" in machine.run("sealtail", "init", status=74)
+
+
 def test_the_shipped_configuration_seals_the_log_of_a_keycloak(machine, package):
     machine.install(package)
     lines = example_lines("keycloak")
