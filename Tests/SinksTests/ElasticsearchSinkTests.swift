@@ -40,10 +40,11 @@ import Testing
         defer { server.stop() }
         let batch = Samples.delivery(2)
         #expect(Samples.failure(try sink(server), batch) == nil)
+        let index = "logs-oauth.audit-default"
         let expected = (0..<2).flatMap { number in
-            Array(
-                "{\"create\":{\"_index\":\"logs-oauth.audit-default\",\"_id\":\"\(Samples.id(number))\"}}\n"
-                    .utf8) + Samples.lines(batch.selecting([number]), .ecs)
+            let action = "{\"_index\":\"\(index)\",\"_id\":\"\(Samples.id(number))\"}"
+            return Array("{\"create\":\(action)}\n".utf8)
+                + Samples.lines(batch.selecting([number]), .ecs)
         }
         #expect(server.requests.first?.body == expected)
     }
@@ -167,28 +168,6 @@ import Testing
         #expect(found == .partial(retry: [], reject: [rejection], after: nil))
     }
 
-    @Test(arguments: [
-        (401, DeliveryCode.authorization), (403, .authorization), (404, .place), (301, .place),
-    ])
-    func whatNeedsSomebodyToActIsAnAlarm(status: Int, code: DeliveryCode) throws {
-        guard case .alarm(_, let found)? = try failure(.reply(status), 3) else {
-            Issue.record("no alarm")
-            return
-        }
-        #expect(found == code)
-    }
-
-    @Test(arguments: [408, 429, 500, 502, 503, 504])
-    func whatPassesIsARetryAfterTheServersOwnDelay(status: Int) throws {
-        let found = try failure(.reply(status, "{}", headers: ["Retry-After": "12"]), 3)
-        guard case .retry(let after, let reason, _)? = found else {
-            Issue.record("\(String(describing: found))")
-            return
-        }
-        #expect(after == .seconds(12))
-        #expect(reason.hasPrefix("HTTP \(status)"))
-    }
-
     @Test func retryAfterMayBeADate() throws {
         let found = try failure(
             .reply(503, headers: ["Retry-After": "Fri, 31 Dec 2100 23:59:59 GMT"]), 1)
@@ -197,13 +176,6 @@ import Testing
             return
         }
         #expect(after == HTTPLimit.retryAfter)
-    }
-
-    @Test func aConnectionClosedWithoutAWordIsARetry() throws {
-        guard case .retry(_, _, .connection)? = try failure(.close, 2) else {
-            Issue.record("no retry")
-            return
-        }
     }
 
     @Test func nobodyListeningIsARetry() throws {

@@ -17,9 +17,9 @@ import Testing
     }
 
     private func failure(
-        _ status: Int, _ body: [UInt8] = [], _ count: Int, headers: [String: String] = [:]
+        _ status: Int, _ body: [UInt8] = [], _ count: Int
     ) throws -> DeliveryError? {
-        let server = try FakeHTTPServer(always: .reply(status, headers: headers, body))
+        let server = try FakeHTTPServer(always: .reply(status, headers: [:], body))
         defer { server.stop() }
         let sink = try sink(server)
         defer { sink.close() }
@@ -164,32 +164,6 @@ import Testing
             index: 0, reason: "HTTP 400: field 5 is wrong", code: .refused)
         #expect(
             try failure(400, body, 1) == .partial(retry: [], reject: [rejection], after: nil))
-    }
-
-    @Test(arguments: [408, 429, 500, 502, 503, 504])
-    func whatPassesIsARetryAfterTheServersOwnDelay(status: Int) throws {
-        let found = try failure(
-            status, self.status(14, "busy"), 3, headers: ["Retry-After": "12"])
-        guard case .retry(let after, let reason, _)? = found else {
-            Issue.record("\(String(describing: found))")
-            return
-        }
-        #expect(after == .seconds(12))
-        #expect(reason == "HTTP \(status): busy")
-    }
-
-    @Test(arguments: [
-        (401, DeliveryCode.authorization), (403, .authorization), (404, .place), (405, .place),
-        (415, .place), (301, .place),
-    ])
-    func whatSomebodyMustMendIsAnAlarm(status: Int, code: DeliveryCode) throws {
-        for count in [1, 3] {
-            guard case .alarm(_, let found)? = try failure(status, [], count) else {
-                Issue.record("no alarm")
-                return
-            }
-            #expect(found == code)
-        }
     }
 
     @Test func whatIsNoStatusIsQuotedAsItIs() throws {

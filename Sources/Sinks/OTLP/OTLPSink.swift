@@ -134,11 +134,6 @@ final class OTLPSink: Sink, @unchecked Sendable {
     private static func refusal(_ answer: HTTPAnswer, eventCount: Int) -> DeliveryError? {
         var told = answer
         if let message = OTLPReply.statusMessage(answer.body) { told.body = Array(message.utf8) }
-        // What the far side is, not what the events are: a server that takes no POST here, or no
-        // protobuf, is a wrong endpoint.
-        if answer.status == 405 || answer.status == 415 {
-            return .alarm(reason: told.sentence, code: .place)
-        }
         return told.refusal(eventCount: eventCount)
     }
 

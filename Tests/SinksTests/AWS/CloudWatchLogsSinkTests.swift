@@ -182,17 +182,6 @@ import Testing
             try failure(.reply(400, "{\"__type\":\"DataAlreadyAcceptedException\"}"), 2) == nil)
     }
 
-    @Test(arguments: [400, 503])
-    func throttlingIsARetryAfterTheServersOwnDelay(status: Int) throws {
-        let found = try failure(
-            .reply(status, "{\"__type\":\"ThrottlingException\"}", headers: ["Retry-After": "7"]),
-            2)
-        #expect(
-            found
-                == .retry(
-                    after: .seconds(7), reason: "HTTP \(status): ThrottlingException", code: .busy))
-    }
-
     // MARK: A place that is not there
 
     /// A service where a group and a stream have to be made first.
