@@ -60,6 +60,10 @@ struct MemoryCeiling: Sendable, Equatable {
         for sink in configuration.sinks {
             add("sinks.\(sink.id)", MemoryCeiling.delivering(sink, frame: frame))
         }
+        // One at a time, beside the ordinary delivery of its sink.
+        add(
+            "replay", configuration.sinks.map { MemoryCeiling.sending($0, frame: frame) }.max() ?? 0
+        )
         if configuration.listen != nil {
             let connections = Int(StatusServer.connectionLimit)
             add("monitoring", connections * MemoryCeiling.pageByteCount)
@@ -78,8 +82,12 @@ struct MemoryCeiling: Sendable, Equatable {
     }
 
     private static func delivering(_ sink: SinkConfiguration, frame: Int) -> Int {
+        sending(sink, frame: frame) + sink.memoryByteLimit
+    }
+
+    private static func sending(_ sink: SinkConfiguration, frame: Int) -> Int {
         let request = sink.batch.byteLimit + framesOfRequest * frame
         // One request is filled while the others are on their way or wait to be sent again.
-        return (sink.inFlight + 1) * request + frame + sink.memoryByteLimit
+        return (sink.inFlight + 1) * request + frame
     }
 }

@@ -33,6 +33,9 @@ enum ReplayStep {
 
 /// Selected events of the ledger, up to the sink's cursor: what is behind it comes by itself.
 struct LedgerReplay: ReplaySource {
+    /// The most bytes of whole frames that a request holds, but for the last one.
+    private static let heldByteLimit = SealerLoop.commitByteLimit
+
     private let sink: String
     private let selection: LedgerSelection
     private var walk: LedgerWalk
@@ -42,6 +45,8 @@ struct LedgerReplay: ReplaySource {
     private var parts: [DeliveryBatch.Part] = []
     private var count = 0
     private var byteCount = 0
+    // Whole frames are held for the events that go, however few they are.
+    private var heldByteCount = 0
     // Events of the frame that was read last, and how many of them are taken.
     private var batch: SealedBatch?
     private var chosen: [Int] = []
@@ -58,7 +63,8 @@ struct LedgerReplay: ReplaySource {
     ) throws(PipelineError) -> ReplayStep {
         while true {
             take(limits)
-            if count >= limits.countLimit || byteCount >= limits.byteLimit { return close() }
+            let isFull = count >= limits.countLimit || byteCount >= limits.byteLimit
+            if isFull || heldByteCount >= LedgerReplay.heldByteLimit { return close() }
             let isThere: Bool
             do throws(LedgerError) {
                 isThere = try read()
@@ -95,7 +101,10 @@ struct LedgerReplay: ReplaySource {
             count += 1
             taken += 1
         }
-        if !events.isEmpty { parts.append(DeliveryBatch.Part(batch: batch, events: events)) }
+        if !events.isEmpty {
+            parts.append(DeliveryBatch.Part(batch: batch, events: events))
+            heldByteCount += batch.bodies.count
+        }
         if taken == chosen.count { self.batch = nil }
     }
 
@@ -104,6 +113,7 @@ struct LedgerReplay: ReplaySource {
             parts = []
             count = 0
             byteCount = 0
+            heldByteCount = 0
             nextSpan += 1
         }
         return .batch(DeliveryBatch(parts: parts), span: nextSpan)

@@ -22,7 +22,7 @@ private func ceiling(
     #expect(Set(ceiling.parts.map(\.name)).count == ceiling.parts.count)
     let names = [
         "program", "inputs.idp", "parsing", "on_the_way", "sealing", "ledger", "sinks.out",
-        "monitoring",
+        "replay", "monitoring",
     ]
     for name in names { #expect(ceiling.parts.contains { $0.name == name }, "no \(name)") }
 }
