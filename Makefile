@@ -94,7 +94,7 @@ reproducible: ## build the last commit in two folders; program and package must 
 	@scripts/reproducible
 
 ## For numbers and for doubt
-.PHONY: bench bench-parsers limits systemd-test soak soak-memory sabotage asan tsan fuzz
+.PHONY: bench bench-parsers limits systemd-test page-test soak soak-memory sabotage asan tsan fuzz
 bench: build ## events per CPU-second, and line to durable at 1,000 a second; LINES=300000 SEED=1 SINK=…
 	@scripts/setup.sh python
 	@$(PYTHON) Tests/Bench/bench.py --agent $(RELEASE) \
@@ -117,6 +117,12 @@ systemd-test: deb ## as root: the unit under a systemd booted for it, each promi
 	@scripts/setup.sh python
 	@$(PYTHON) Tests/Packaging/systemd_unit.py .build/deb/*.deb \
 	    $(if $(IDLE),--idle $(IDLE)) $(if $(ONLY),--only "$(ONLY)")
+
+page-test: setup ## the status page in a headless Chromium, which is installed if it is missing
+	@scripts/setup.sh browser
+	swift build --product sealtail
+	SEALTAIL="$(CURDIR)/$(DEBUG)" $(if $(PICTURES),PICTURES="$(PICTURES)") $(PYTEST) \
+	    Tests/EndToEnd/test_status_browser.py
 
 soak: build setup ## kill -9 under rotation and faults of every kind, all receivers away; KILLS=200 SEED=…
 	SEALTAIL="$(CURDIR)/$(RELEASE)" KILLS="$(or $(KILLS),200)" SOAK=1 $(PYTEST) -s \

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: scripts/setup.sh packages|packaging|packaging-python|python|canaille|prometheus
+# usage: scripts/setup.sh packages|browser|packaging|packaging-python|python|canaille|prometheus
 #
 # packages:         installs from Debian what scripts/debian-packages.txt names and this machine lacks.
+# browser:          installs Chromium, which only the tests of the status page want.
 # packaging:        the same with scripts/debian-packages-packaging.txt.
 # packaging-python: makes .build/packaging-venv with what the tests of the package need.
 # python:           makes .build/venv with what the end-to-end tests need.
@@ -100,6 +101,7 @@ unpack_prometheus() {
 
 case "${1:-}" in
     packages) install_packages scripts/debian-packages.txt ;;
+    browser) install_packages <(echo chromium) ;;
     packaging) install_packages scripts/debian-packages-packaging.txt ;;
     packaging-python)
         make_environment .build/packaging-venv Tests/Packaging/requirements.txt "3, 10"
@@ -110,7 +112,7 @@ case "${1:-}" in
         ;;
     prometheus) unpack_prometheus ;;
     *)
-        say "usage: scripts/setup.sh packages|packaging|packaging-python|python|canaille|prometheus"
+        say "usage: scripts/setup.sh packages|browser|packaging|packaging-python|python|canaille|prometheus"
         exit 64
         ;;
 esac

@@ -96,4 +96,7 @@ public struct LedgerStatistics: Sendable, Equatable {
     public var isFull = false
     /// The last moment at which cursors became durable.
     public var cursorsWritten: Timestamp?
+
+    /// Nothing yet.
+    public init() {}
 }

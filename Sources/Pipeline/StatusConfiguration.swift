@@ -45,7 +45,8 @@ public struct StatusConfiguration: Sendable {
         }
         for host in hosts where host.isEmpty || host.contains(where: { ":/ *".contains($0) }) {
             reader.problem(
-                "hosts", "must be names without scheme and port such as sealtail.example.com, "
+                "hosts",
+                "must be names without scheme and port such as sealtail.example.com, "
                     + "is \"\(host)\"")
         }
         tls = StatusConfiguration.readTLS(&reader)

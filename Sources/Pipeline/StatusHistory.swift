@@ -125,7 +125,8 @@ struct StatusHistory: Sendable {
     func values(_ owner: Name.Owner, _ measure: Measure) -> [Float]? {
         guard let ring = series[Name(owner: owner, measure: measure)]?.values else { return nil }
         let count = min(number, StatusHistory.sampleLimit)
-        return (0..<count).map { ring[(slot + 1 + StatusHistory.sampleLimit - count + $0) % ring.count] }
+        let first = slot + 1 + StatusHistory.sampleLimit - count
+        return (0..<count).map { ring[(first + $0) % StatusHistory.sampleLimit] }
     }
 
     /// Every series there is.

@@ -174,8 +174,11 @@ struct StatusVerdict: Sendable, Equatable {
                 found.append("inputs.\(input.id): no file is there to be read")
             }
             let sums = report.sums(ofInput: input.id)
-            let dropped = sums.dropped.values.reduce(0, +) + sums.elements.dropped.values.reduce(0, +)
-            if dropped > 0 { found.append("inputs.\(input.id): \(dropped) dropped since the start") }
+            let dropped =
+                sums.dropped.values.reduce(0, +) + sums.elements.dropped.values.reduce(0, +)
+            if dropped > 0 {
+                found.append("inputs.\(input.id): \(dropped) dropped since the start")
+            }
             let losses = sums.losses.values.reduce(0) { $0 + $1.count }
             if losses > 0 {
                 found.append(

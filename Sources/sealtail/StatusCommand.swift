@@ -93,7 +93,9 @@ enum StatusCommand {
                         + "CREDENTIALS_DIRECTORY=/run/credentials/sealtail.service",
                     exit: ExitCode.permission)
             }
-            let words = StatusScreen.printable(String(decoding: answer.body.prefix(240), as: UTF8.self))
+            let words = StatusScreen.printable(
+                String(decoding: answer.body.prefix(240), as: UTF8.self)
+            ).split(separator: " ").joined(separator: " ")
             throw Failure(
                 sentence: "what listens at \(text) answers \(answer.status): \(words)",
                 exit: answer.status == 403 ? ExitCode.permission : ExitCode.unavailable)

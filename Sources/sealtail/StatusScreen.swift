@@ -95,7 +95,8 @@ struct StatusScreen {
         paint(word.padded(to: 8), .soft)
     }
 
-    private typealias Row = (isGood: Bool, cells: [String], sentences: [String])
+    /// Why a row is not good stands in the verdict.
+    private typealias Row = (isGood: Bool, cells: [String])
 
     private mutating func inputs(_ list: [JSONDocument], _ now: String) -> [Row] {
         list.map { input in
@@ -110,8 +111,7 @@ struct StatusScreen {
                 "dropped " + Quantity.count(dropped),
             ]
             cells += trace("input." + id, speed)
-            let sentences = (input["reasons"]?.array ?? []).compactMap(\.string)
-            return (input["readable"]?.bool ?? false, cells, sentences)
+            return (input["readable"]?.bool ?? false, cells)
         }
     }
 
@@ -126,9 +126,7 @@ struct StatusScreen {
                 "dead letters " + Quantity.count(sink["dead_letter_events"]?.number),
             ]
             cells += trace("sink." + id, speed)
-            return (
-                sink["up"]?.bool ?? false, cells, [sink["problem"]?.string].compactMap { $0 }
-            )
+            return (sink["up"]?.bool ?? false, cells)
         }
     }
 
@@ -137,14 +135,13 @@ struct StatusScreen {
         let widths = (0..<count).map { column in
             rows.map { $0.cells[column].count }.max() ?? 0
         }
-        return rows.flatMap { row -> [String] in
+        return rows.map { row in
             var line = paint(row.cells[0].padded(to: 8), .soft)
             line += row.isGood ? paint("ok    ", .good) : paint("down  ", .bad)
             for column in 1..<count {
                 line += row.cells[column].padded(to: widths[column] + 2)
             }
-            return [line.trimmingEnd()]
-                + row.sentences.map { "              " + StatusScreen.printable($0) }
+            return line.trimmingEnd()
         }
     }
 

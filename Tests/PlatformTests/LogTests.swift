@@ -143,6 +143,48 @@ private final class Page: Sendable {
         #expect(page.lines.last == "<4>Lines were left out. left_out=1 line=Slow.")
     }
 
+    @Test func theLastWarningsAndErrorsAreRememberedAndCounted() {
+        let log = log(.debug)
+        log.info("Started.")
+        log.debug("Seen.", ["name": "x"])
+        log.warning("Slow.", ["sink": "siem", "lag": Duration.seconds(5)])
+        log.error("Gone.")
+        clock.advance(.seconds(2))
+        log.warning("Slow.", ["sink": "siem", "lag": Duration.seconds(5)])
+        log.warning("Slow.", ["sink": "lake", "lag": Duration.seconds(5)])
+        let problems = log.recentProblems
+        #expect(problems.map(\.message) == ["Slow.", "Slow.", "Gone."])
+        #expect(problems.map(\.count) == [1, 2, 1])
+        #expect(problems.map(\.level) == [.warning, .warning, .error])
+        #expect(problems[1].fields.map(\.value) == ["siem", "5s"])
+        #expect(problems[1].last.since(problems[1].first) == .seconds(2))
+        #expect(log.with(level: .error, format: .json).recentProblems == problems)
+    }
+
+    @Test func whatIsRememberedIsBounded() {
+        let log = log(.warning)
+        for index in 0..<500 {
+            clock.advance(.seconds(1))
+            log.warning("Slow.", ["index": index, "text": String(repeating: "é", count: 4_000)])
+        }
+        let problems = log.recentProblems
+        #expect(problems.count == LogMemory.problemLimit)
+        #expect(problems.first?.fields.first?.value == "499")
+        #expect(
+            problems.allSatisfy { $0.fields[1].value.utf8.count <= LogMemory.valueByteLimit + 3 })
+    }
+
+    @Test func whatTheLevelLeavesOutIsNotRememberedAndAFloodIsByItsReport() {
+        let log = log(.error)
+        log.warning("Slow.")
+        for _ in 0..<25 { log.error("Gone.") }
+        log.reportSuppressed()
+        let problems = log.recentProblems
+        #expect(problems.map(\.message) == ["Lines were left out.", "Gone."])
+        #expect(problems[1].count == LogRateLimiter.lineLimit)
+        #expect(problems[0].fields.map(\.value) == ["15", "Gone."])
+    }
+
     @Test func noLineIsLostFromTheCountOverASeededFlood() {
         var limiter = LogRateLimiter()
         var seed: UInt64 = 7
