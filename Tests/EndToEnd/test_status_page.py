@@ -186,7 +186,7 @@ def test_a_client_certificate_opens_it_and_metrics_need_none(make_agent, tmp_pat
         assert secured(path).status_code == 403
         assert secured(path, friend).status_code == 200
         assert secured(path, stranger.issue("operator")).status_code == 403
-    assert secured("/", authority.issue("late", days=-1)).status_code == 403, "it has expired"
+    assert secured("/", authority.issue("late", days=-0.02)).status_code == 403, "it has expired"
 
     # With a token as well, the command sends it to whoever has the agent's own key.
     agent.configuration["agent"]["status"]["token"] = TOKEN

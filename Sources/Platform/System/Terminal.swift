@@ -54,7 +54,7 @@ public final class Terminal {
 
     /// Replaces what stands there, without flicker: each line is overwritten, the rest is wiped.
     public func draw(_ lines: [String]) {
-        let text = lines.map { $0 + "\u{1B}[K" }.joined(separator: "\r\n")
+        let text = lines.map { $0 + "\u{1B}[K" }.joined(separator: "\n")
         Console.write("\u{1B}[H" + text + "\u{1B}[J", to: .output)
     }
 
