@@ -45,6 +45,7 @@ enum Help {
         "until": "events before this time",
         "verify sink": "the events are those of this sink; what its filter left out is no gap",
         "vkey": "the verifier key, or a file with one in each line",
+        "watch": "keeps it live in the terminal; q leaves",
     ]
 
     /// The summary, the usage and a line for each option.
