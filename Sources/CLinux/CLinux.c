@@ -49,6 +49,8 @@ void sealtail_tune_memory(int heap_count, int mapping_byte_count, int kept_byte_
     mallopt(M_TRIM_THRESHOLD, kept_byte_count);
 }
 
+void sealtail_release_memory(void) { malloc_trim(0); }
+
 int sealtail_fallocate(int descriptor, int64_t offset, int64_t byte_count) {
     int result;
     do {

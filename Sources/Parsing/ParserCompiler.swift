@@ -10,6 +10,12 @@ public struct ParserCompiler {
     var slots: [String: Int] = [:]
     private var constantNumbers: [String: Int32] = [:]
     private var reasonNumbers: [String: Int32] = [:]
+    private var knownTables: [[KnownWord]: Int32] = [:]
+
+    private struct KnownWord: Hashable {
+        let text: String
+        let value: Int
+    }
 
     /// The columns that the operator names in place of the declaration's.
     let columnNames: [String]?
@@ -150,7 +156,12 @@ public struct ParserCompiler {
     }
 
     mutating func table(_ words: [(text: String, value: Int)]) -> Int32 {
-        Int32(program.wordTables.append(words))
+        // Rules that inherit a field have its list alike; one of each is enough.
+        let list = words.map { KnownWord(text: $0.text, value: $0.value) }
+        if let number = knownTables[list] { return number }
+        let number = Int32(program.wordTables.append(words))
+        knownTables[list] = number
+        return number
     }
 
     // MARK: Steps and conditions

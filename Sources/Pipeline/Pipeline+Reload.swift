@@ -51,7 +51,10 @@ extension Pipeline {
     /// before.
     func reload(_ notifier: SystemdNotifier, _ crew: inout Crew) {
         notifier.reloading()
-        defer { notifier.ready(status: "sealing and delivering") }
+        defer {
+            notifier.ready(status: "sealing and delivering")
+            MemoryTuning.release()
+        }
         let problems = ConfigurationProblems()
         let read = source(problems)
         guard let configuration = read, problems.isEmpty else {

@@ -106,6 +106,7 @@ public final class Pipeline: Sendable {
         for loop in roster.deliveries { crew.add(loop, startDelivery(loop)) }
         for loop in roster.readers { crew.add(loop, startReader(loop)) }
         notifier.ready(status: "sealing and delivering")
+        MemoryTuning.release()
         let ending = watch(notifier, &crew)
         notifier.stopping(status: ending.reason)
         stop(ending, crew)

@@ -18,6 +18,8 @@ const uint8_t *sealtail_find_last_byte(const uint8_t *bytes, uint8_t byte, size_
 int sealtail_name_thread(const char *name);
 
 void sealtail_tune_memory(int heap_count, int mapping_byte_count, int kept_byte_count);
+/// Gives free pages of the heap back to the system, also those between pages in use.
+void sealtail_release_memory(void);
 
 int sealtail_fallocate(int descriptor, int64_t offset, int64_t byte_count);
 int sealtail_flock_exclusive(int descriptor);

@@ -18,4 +18,9 @@ public enum MemoryTuning {
     public static func apply() {
         sealtail_tune_memory(heapCount, mappingByteCount, keptByteCount)
     }
+
+    /// Gives free memory back to the system, as after a configuration and its parsers were read.
+    public static func release() {
+        sealtail_release_memory()
+    }
 }
