@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Inputs
 import Ledger
-import Platform
+@testable import Platform
 import Sealing
 import Sinks
 import Testing

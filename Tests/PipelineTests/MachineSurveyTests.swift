@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Parsing
-import Platform
+@testable import Platform
 import TestSupport
 import Testing
 
