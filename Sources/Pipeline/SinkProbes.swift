@@ -2,7 +2,7 @@
 import Platform
 import Sinks
 
-/// Asks all receivers at once whether they would take events, and waits no longer than a named time.
+/// Asks all receivers at once whether they would take events, and waits for a named time at most.
 struct SinkProbes {
     /// How long all receivers together may take to answer.
     static let timeLimit = Duration.seconds(20)

@@ -47,8 +47,8 @@ public struct ConfigurationDraft: Sendable {
           retain: 30d         # a wish: keep this long after delivery
 
         sinks:
-          # Works at once and needs nobody: one signed event a line. It grows until somebody moves it
-          # away; take it out when a SIEM below gets the events.
+          # Works at once and needs nobody: one signed event a line. It grows until somebody moves
+          # it away; take it out when a SIEM below gets the events.
           - id: archive
             type: file
             path: \(YAMLText.quoted(eventsPath))
@@ -160,8 +160,8 @@ public struct ConfigurationDraft: Sendable {
     }
 
     private static let example = """
-          # No log of a known product was found. Name the files of yours; `sealtail parsers list` says
-          # which products are known, and auto finds out whose lines they are.
+          # No log of a known product was found. Name the files of yours; `sealtail parsers list`
+          # says which products are known, and auto finds out whose lines they are.
           - id: idp
             type: file
             paths: ["/var/log/idp/*.log"]
