@@ -13,7 +13,7 @@ public enum DeliveryError: Error, Sendable, Equatable {
     /// Somebody has to act: sent again for ever at the longest delay, never dropped.
     case alarm(reason: String, code: DeliveryCode)
 
-    /// One sentence for people with all that the far side said, which may repeat what was sent to it.
+    /// One sentence for people with all that the far side said, which may repeat what was sent.
     public var sentence: String {
         switch self {
         case .retry(_, let reason, _), .split(let reason, _), .alarm(let reason, _):

@@ -76,8 +76,9 @@ struct CheckupTests {
     @Test func aReceiverThatNeverAnswersEndsTheWaitForAll() throws {
         // The kernel accepts, and nobody ever says anything.
         let server = try Socket.listen(try #require(ListenAddress("127.0.0.1:0")))
+        let endpoint = "http://127.0.0.1:\(Socket.port(of: server))"
         let more =
-            "sinks: [{id: siem, type: http, endpoint: \"http://127.0.0.1:\(Socket.port(of: server))\"}, "
+            "sinks: [{id: siem, type: http, endpoint: \"\(endpoint)\"}, "
             + "{id: out, type: file, path: \(folder("none/out"))}]"
         let configuration = try configuration(more)
         var report = Checkup.Report()

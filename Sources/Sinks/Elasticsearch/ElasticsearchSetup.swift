@@ -46,8 +46,8 @@ public struct ElasticsearchSetup: Sendable {
         guard configuration.format == .ecs else {
             throw SinkError(
                 sink: sink,
-                "format: the templates are for ecs, is \(configuration.format.rawValue); set format: "
-                    + "ecs")
+                "format: the templates are for ecs, is \(configuration.format.rawValue); "
+                    + "set format: ecs")
         }
         guard options.index.hasPrefix(ElasticsearchSetup.streamPrefix) else {
             throw SinkError(
