@@ -136,6 +136,6 @@ struct InputConfigurationTests {
     @Test func standardInputIsReadOnce() {
         let (_, problems) = read(
             input(["id": "a", "type": "stdin"], 0), input(["id": "b", "type": "stdin"], 1))
-        #expect(problems == ["inputs[1].type: stdin can be read by one input only"])
+        #expect(problems == ["inputs[1].type: stdin can be read by one input only; leave one out"])
     }
 }

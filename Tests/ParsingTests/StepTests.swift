@@ -167,7 +167,7 @@ struct StepTests {
     @Test func whatIsJoinedIsText() {
         let yaml = declaration("{json: {a: a, b: b}}").replacing(
             "actor.id: a", "session.id: {from: [a, b], join: '-', fingerprint: session}")
-        #expect(Shipped.problems(yaml: yaml).contains { $0.contains("it cannot stand beside") })
+        #expect(Shipped.problems(yaml: yaml).contains { $0.contains("leave it out beside") })
     }
 
     /// The limit of patterns was one for all elements, and what stood behind it was read wrongly.

@@ -143,7 +143,7 @@ private final class Folder {
         #expect(
             sentences == [
                 "\(folder.path)/conf.d/10.yaml:1:8: sinks: is a mapping, but "
-                    + "\(folder.path)/agent.yaml:1 has a list there",
+                    + "\(folder.path)/agent.yaml:1 has a list there; write the same kind",
                 "\(folder.path)/conf.d/20.yml: is not read; end the name in .yaml, or remove it",
             ])
     }

@@ -66,7 +66,7 @@ import Testing
         #expect {
             _ = try locked.entry(at: 0)
         } throws: { error in
-            "\(error)".contains("needs the key \(name) in ledger.encryption")
+            "\(error)".contains("needs the key \(name); name it in ledger.encryption")
         }
     }
 }
