@@ -96,6 +96,8 @@ public final class Pipeline: Sendable {
         var crew = Crew(startSetup, workerCount: workerCount)
         crew.statusServer = statusServer
         announce(ceiling)
+        // Before anything is read, so that the first rates count from zero.
+        if statusServer != nil { status.sampleIfDue(at: SystemClock().monotonic()) }
         roster.add(sealerStatus.pulse)
         crew.sealer = start("sealer") { [self] in runSealer() }
         for number in 1...workerCount {
