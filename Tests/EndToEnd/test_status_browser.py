@@ -72,7 +72,7 @@ def test_a_healthy_agent(make_agent, browser, tmp_path, scheme, width):
     # The plots are told in words, too; the next sample has what was just read.
     label = "document.querySelector('svg.plot').getAttribute('aria-label')"
     tab.wait_for(f"/^Records read over .* now .+, highest [1-9]/.test({label})")
-    assert "L" in tab.ask("document.querySelector('.trace').getAttribute('d')")
+    tab.wait_for("document.querySelector('.trace').getAttribute('d').includes('L')")
     keep(tab, f"healthy-{scheme}-{width}")
     expect_quiet(tab, agent)
     agent.stop()
