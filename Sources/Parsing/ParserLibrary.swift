@@ -9,6 +9,7 @@ public struct ParserLibrary: Sendable {
     /// Sentences about parsers that nobody named and that have mistakes, each with its place.
     public private(set) var warnings: [String] = []
 
+    private var files: [String: String] = [:]
     private var definitions: [String: ParserDefinition] = [:]
     private var programs: [String: ParserProgram] = [:]
 
@@ -27,8 +28,10 @@ public struct ParserLibrary: Sendable {
     /// - Parameters:
     ///   - wanted: reads these alone and only takes note of the names of the others, so that a
     ///     start does not grow with what it does not use; nil reads all.
-    ///   - named: mistakes in these alone go to `problems`. Any other parser with a mistake is told
-    ///     in `warnings`, and that of the next folder stands in for it; nil forgives none.
+    ///   - named: mistakes in these alone go to `problems`, and their declarations alone are kept,
+    ///     which take much more memory than programs. Any other parser with a mistake is told
+    ///     in `warnings`, and that of the next folder stands in for it; nil forgives none and keeps
+    ///     all.
     public static func load(
         directories: [String], only wanted: Set<String>? = nil, named: Set<String>? = nil,
         problems: ConfigurationProblems
@@ -44,7 +47,7 @@ public struct ParserLibrary: Sendable {
                 let isForgiven = named.map { !$0.contains(parser) } ?? false
                 let found = isForgiven ? ConfigurationProblems() : problems
                 if wanted?.contains(parser) ?? true {
-                    library.add(directory + "/" + name, found)
+                    library.add(directory + "/" + name, keepsDefinition: !isForgiven, found)
                 }
                 if isForgiven, !found.isEmpty {
                     broken += found.list.map { (parser, $0) }
@@ -60,12 +63,14 @@ public struct ParserLibrary: Sendable {
 
     private func warning(_ parser: String, _ problem: ConfigurationProblem) -> String {
         let stand =
-            definitions[parser].map { "the one in \($0.file) stands in" }
+            files[parser].map { "the one in \($0) stands in" }
             ?? "its lines are not recognised"
         return "\(problem); until the parser \(parser) is right, \(stand)"
     }
 
-    private mutating func add(_ path: String, _ problems: ConfigurationProblems) {
+    private mutating func add(
+        _ path: String, keepsDefinition: Bool, _ problems: ConfigurationProblems
+    ) {
         let bytes: [UInt8]
         do throws(SystemError) {
             bytes = try FileSystem.read(path, byteLimit: ParserLibrary.fileByteLimit)
@@ -78,7 +83,8 @@ public struct ParserLibrary: Sendable {
             problems.list.count == before,
             let program = ParserCompiler.compile(definition, problems: problems)
         else { return }
-        definitions[definition.name] = definition
+        files[definition.name] = definition.file
+        if keepsDefinition { definitions[definition.name] = definition }
         programs[definition.name] = program
     }
 
