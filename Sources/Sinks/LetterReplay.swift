@@ -62,12 +62,18 @@ public final class LetterReplay {
             } catch {
                 throw letter.error("\(error)")
             }
-            guard !line.isEmpty else { break }
+            guard !line.isEmpty else {
+                // A blank line, as editors leave one, is no letter; behind a cut file nothing comes.
+                offset = try isBlank(file, at: offset) ? offset + 1 : limit
+                byteCount += 1
+                continue
+            }
             if let batch = try batch(of: line) {
                 byteCount += batch.bodies.count
                 parts.append(DeliveryBatch.Part(batch: batch, events: [0]))
             } else {
                 unreadableCount += 1
+                byteCount += line.count
                 span.kept += line + [UInt8(ascii: "\n")]
             }
             offset += line.count + 1
@@ -75,6 +81,14 @@ public final class LetterReplay {
         span.end = offset
         spans.append(span)
         return (firstSpan + UInt64(spans.count) - 1, DeliveryBatch(parts: parts))
+    }
+
+    private func isBlank(_ file: File, at offset: Int) throws(SinkError) -> Bool {
+        do throws(SystemError) {
+            return try file.read(count: 1, at: offset) == [UInt8(ascii: "\n")]
+        } catch {
+            throw letter.error("\(error)")
+        }
     }
 
     /// The event of a line; nil when it cannot be sent as it was.

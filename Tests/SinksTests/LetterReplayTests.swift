@@ -119,6 +119,40 @@ import Testing
         #expect(try folder.read("dead/siem.ndjson") == odd)
     }
 
+    @Test func blankLinesAreNoLettersAndHoldNothingUp() throws {
+        let folder = try TemporaryFolder()
+        _ = try make(folder, count: 2)
+        let good = try folder.read("dead/siem.ndjson")
+        let end = try #require(good.firstIndex(of: UInt8(ascii: "\n"))) + 1
+        let blank = Array("\n\n".utf8)
+        try folder.write("dead/siem.ndjson", Array(good[..<end]) + blank + Array(good[end...]))
+        let letter = try DeadLetter(folder: folder("dead"), sink: "siem", byteLimit: 1 << 20)
+        let replay = LetterReplay(letter)
+        var sent = 0
+        for _ in 0..<4 {
+            guard let (span, batch) = try replay.next(countLimit: 1, byteLimit: 1 << 20) else {
+                break
+            }
+            sent += batch.count
+            try replay.settle(span)
+        }
+        #expect(sent == 2 && replay.unreadableCount == 0 && replay.progress == 1)
+        try replay.finish()
+        #expect(try folder.read("dead/siem.ndjson") == [])
+    }
+
+    // A file of nothing else must not come into memory at once.
+    @Test func linesThatNobodyCanReadCountTowardsTheBytesOfASpan() throws {
+        let folder = try TemporaryFolder()
+        try FileSystem.createFolder(folder("dead"))
+        let odd = Array("not JSON\n".utf8)
+        try folder.write("dead/siem.ndjson", odd + odd + odd)
+        let letter = try DeadLetter(folder: folder("dead"), sink: "siem", byteLimit: 1 << 20)
+        let replay = LetterReplay(letter)
+        _ = try replay.next(countLimit: 9, byteLimit: 1)
+        #expect(replay.unreadableCount == 1)
+    }
+
     @Test func aMissingKeyIsAnErrorAndNoDamage() throws {
         let folder = try TemporaryFolder()
         _ = try make(folder, count: 1, keys: try ring(1))
