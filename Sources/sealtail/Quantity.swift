@@ -12,7 +12,7 @@ enum Quantity {
     /// `12 345`.
     static func count(_ value: Double?) -> String {
         guard let value else { return "-" }
-        let digits = Array(String(Int64(value.rounded())))
+        let digits = Array(String(Int64(min(max(value.rounded(), -largest), largest))))
         var text = ""
         for (index, digit) in digits.enumerated() {
             if index > 0, (digits.count - index) % 3 == 0 { text.append(" ") }
@@ -20,6 +20,9 @@ enum Quantity {
         }
         return text
     }
+
+    /// What is beyond it is no number that an agent counts to, and would not be an Int64.
+    private static let largest = 1e18
 
     /// `1.3 GiB`.
     static func bytes(_ value: Double) -> String {
@@ -36,7 +39,7 @@ enum Quantity {
 
     /// `12 ms`, `3.4 s`, `4 min 5 s`, `2 h 4 min`, `3 d 4 h`; a dash where nothing is known.
     static func duration(_ seconds: Double?) -> String {
-        guard let seconds else { return "-" }
+        guard let seconds = seconds.map({ min(max($0, 0), largest) }) else { return "-" }
         if seconds < 1 { return "\(Int((seconds * 1000).rounded())) ms" }
         if seconds < 10 { return tenths(seconds) + " s" }
         let whole = Int(seconds)
@@ -55,15 +58,8 @@ enum Quantity {
         return seconds < 1 ? "now" : duration(seconds.rounded(.down)) + " ago"
     }
 
-    /// Reads what the agent writes: `2026-11-22T02:00:03.372174Z`.
     private static func timestamp(_ text: String) -> Timestamp? {
-        let parts = text.split { !$0.isNumber }.compactMap { Int($0) }
-        guard parts.count == 7, text.utf8.count == Timestamp.textByteCount else { return nil }
-        var moment = Timestamp(
-            year: parts[0], month: parts[1], day: parts[2], hour: parts[3], minute: parts[4],
-            second: parts[5])
-        moment.microseconds += Int64(parts[6])
-        return moment
+        TimeArgument.read(text, now: .earliest)
     }
 
     private static func pair(_ first: Int, _ unit: String, _ rest: Int, _ small: String) -> String {
@@ -77,11 +73,11 @@ enum Quantity {
 }
 
 extension JSONDocument {
-    /// The value of a number of either kind; nil for everything else.
+    /// The value of a number of either kind; nil for everything else, and beyond what a Double has.
     var number: Double? {
         switch self {
         case .integer(let value): Double(value)
-        case .number(let text): Double(text)
+        case .number(let text): Double(text).flatMap { $0.isFinite ? $0 : nil }
         case _: nil
         }
     }

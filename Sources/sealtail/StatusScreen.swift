@@ -174,7 +174,7 @@ struct StatusScreen {
 
     private func bar(_ share: Double) -> Character {
         let bars = Array("▁▂▃▄▅▆▇█")
-        return bars[min(bars.count - 1, Int((share * Double(bars.count - 1)).rounded()))]
+        return bars[Int((min(max(share, 0), 1) * Double(bars.count - 1)).rounded())]
     }
 
     // MARK: Fitting

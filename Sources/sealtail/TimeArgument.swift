@@ -8,6 +8,7 @@ enum TimeArgument {
     /// Reads a moment; nil for anything else.
     static func read(_ text: String, now: Timestamp) -> Timestamp? {
         if let ago = ConfigurationText.duration(text) {
+            guard ago <= now.since(.earliest) else { return nil }
             return now.advanced(by: .zero - ago)
         }
         let bytes = Array(text.utf8)

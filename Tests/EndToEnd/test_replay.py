@@ -271,6 +271,7 @@ def test_an_interrupted_or_refused_replay_says_so(refusing, tmp_path):
     ["--sink", "siem", "--stream", "x"], ["--sink", "siem", "--stream", "x", "--seq", "9..3"],
     ["--sink", "siem", "--stream", "x", "--seq", ".."], ["--sink", "siem", "--since", "noon"],
     ["--sink", "siem", "--since", "2026-02-30"],
+    ["--sink", "siem", "--since", "999999999d"],
     ["--sink", "siem", "--since", "2026-11-22", "--until", "2026-11-22T01:00:00+02:00"],
     ["--sink", "siem", "--dead-letter", "more"]], ids=" ".join)
 def test_a_command_line_that_makes_no_sense_is_refused(arguments):
