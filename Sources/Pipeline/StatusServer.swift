@@ -125,13 +125,13 @@ public final class StatusServer: Sendable {
     /// Lets other terms hold for requests to come; without another certificate connections stay.
     func adopt(_ next: Terms) throws(PipelineError) {
         access.replace(by: next.access)
-        let isSame = terms.withLock { $0.isSecuredAs(next) }
-        terms.withLock { $0 = next }
-        guard !isSame else { return }
+        guard !terms.withLock({ $0.isSecuredAs(next) }) else { return }
         let former = server.withLock { $0 }
         do throws(SystemError) {
             let successor = try former.succeeded(by: StatusServer.options(next), handler)
             server.withLock { $0 = successor }
+            // Not before: terms that could not be used are tried again with the next reload.
+            terms.withLock { $0 = next }
         } catch {
             throw .stage("agent.status.tls: \(error)", exit: PipelineError.inputOutputExit)
         }
