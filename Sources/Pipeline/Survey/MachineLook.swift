@@ -16,7 +16,8 @@ struct MachineLook {
     private let table: ProcessTable
     private let clock: any TimeSource
     private let end: MonotonicInstant
-    private var seen: Set<UInt64> = []
+    // By file system and number: two file systems give the same numbers.
+    private var seen: Set<[UInt64]> = []
     private var results: [String: MachineSurvey.Finding] = [:]
 
     /// What runs programs that are no programs of their own; others only have the words of a
@@ -108,7 +109,8 @@ struct MachineLook {
     ///   - isSure: whether it is that product's even when there is no line to tell.
     private mutating func take(_ path: String, expected: String?, isSure: Bool = false) {
         guard !FileInput.isRotated(path), let status = try? FileSystem.status(path),
-            status.kind == .regular, isWithinLimits(path), seen.insert(status.inode).inserted
+            status.kind == .regular, isWithinLimits(path),
+            seen.insert([status.device, status.inode]).inserted
         else { return }
         guard path.unicodeScalars.allSatisfy({ $0 != "\u{FFFD}" }) else {
             return notes.append("\(ConfigurationText.visible(path)): has a name that is no UTF-8")
