@@ -29,6 +29,12 @@ enum InitCommand {
                     + "another file with --out, or put the old one aside with --force")
             return ExitCode.inputOutput
         }
+        if !options.has("print"), !isOurs, FileSystem.exists(out), FileSystem.exists(out + ".old") {
+            talk(
+                "sealtail init: \(out).old: is there already and would be lost; move it away, or "
+                    + "name another file with --out")
+            return ExitCode.inputOutput
+        }
         guard
             let library = ParseCommand.loadLibrary(options.value("parsers"), named: [])
         else { return ExitCode.configuration }
@@ -122,7 +128,7 @@ private struct SurveyReport {
                     ? "" : ", running as process \(running.joined(separator: ", "))") + ":")
         for log in finding.logs { say(log) }
         for unit in finding.units {
-            talk("  the journal of \(unit)\(journalRemedy)")
+            talk("  the journal of \(ConfigurationText.visible(unit))\(journalRemedy)")
         }
         if finding.logs.isEmpty, finding.units.isEmpty {
             let log = finding.coverage.log.split(whereSeparator: \.isNewline)

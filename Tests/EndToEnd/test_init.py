@@ -144,6 +144,9 @@ def test_an_old_file_is_never_lost(tmp_path, machine):
     assert out.read_text() == "old\n"
     machine.init("--out", out, "--force")
     assert (tmp_path / "agent.yaml.old").read_text() == "old\n" and "inputs:" in out.read_text()
+    assert "agent.yaml.old: is there already" in machine.init(
+        "--out", out, "--force", check=74).stderr
+    assert (tmp_path / "agent.yaml.old").read_text() == "old\n"
 
 
 def test_an_empty_machine_gets_an_example_that_passes(tmp_path, machine):
