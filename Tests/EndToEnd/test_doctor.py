@@ -23,6 +23,7 @@ NAMES = [
     "api_key", "bearer", "password", "hec", "hook", "header", "query", "path", "userinfo",
     "proxy", "sasl", "aws_id", "aws_secret", "aws_session", "environment", "default", "file",
     "privacy", "ledger", "label", "tenant", "unknown", "comment", "broken",
+    "slash",
 ]
 SECRETS = {name: secret(name) for name in NAMES}
 HEX = {"privacy": "c0ffee" * 10 + "abcd", "ledger": "facade" * 10 + "1234"}
@@ -128,7 +129,8 @@ def test_the_bundle_of_a_running_agent_holds_no_secret_and_no_event(tmp_path):
 def test_a_broken_configuration_is_packed_as_well(tmp_path):
     agent = Agent(tmp_path / "unused", [], [])
     text = CONFIGURATION + ('  - {{id: x, type: http, endpoint: "nowhere://u:{userinfo}@h/{broken}", '
-                            'pasword: "{unknown}"}}\n')
+                            'pasword: "{unknown}"}}\n'
+                            '  - {{id: y, type: http, endpoint: "http://u:{slash}/1@h"}}\n')
     path = configuration(tmp_path, agent, text)
     done = subprocess.run(
         [str(binary()), "doctor", "--offline", "--config", str(path), "--out", "-"],

@@ -109,6 +109,14 @@ public struct RedactedConfiguration: Sendable {
             rest = text[mark.upperBound...]
         }
         let end = rest.firstIndex { "/?#".contains($0) } ?? rest.endIndex
+        if rest[end...].contains("@") {
+            // It may be a password with a slash in it, of which the beginning looks like a host.
+            for part in rest.split(whereSeparator: { "/?#&=:@".contains($0) }) {
+                hide(String(part), &secrets)
+            }
+            hide(text, &secrets)
+            return "***"
+        }
         var host = rest[..<end]
         var isCut = end != rest.endIndex && rest[end...] != "/"
         if isCut { hide(String(rest[end...]), &secrets) }
