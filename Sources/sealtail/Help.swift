@@ -39,7 +39,6 @@ enum Help {
         "setup sink": "the sink whose cluster is meant, where there are several",
         "setup templates": "the folder of the templates; without it the package's own",
         "since": "events from this time on",
-        "status watch": "goes on showing it, until Ctrl-C",
         "stream": "events of this stream",
         "timezone": "for times without a zone, a name such as Europe/Berlin",
         "until": "events before this time",
