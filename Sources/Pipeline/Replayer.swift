@@ -55,7 +55,8 @@ public struct Replayer {
         defer { withExtendedLifetime(lock) {} }
         guard let configuration = configuration() else {
             throw .stage(
-                "no agent runs, so the replay needs a configuration without mistakes",
+                "no agent runs, so the replay needs a configuration without mistakes; "
+                    + "sealtail check names them",
                 exit: PipelineError.configurationExit)
         }
         return try work(configuration)
