@@ -2,6 +2,7 @@
 """What the pages refer to is there: other pages, sections, tests, jobs of make."""
 
 import re
+import subprocess
 
 import pytest
 from agent import ROOT
@@ -56,3 +57,13 @@ def test_tests_and_jobs_that_are_named_are_there(page):
     jobs = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for word in re.findall(r"`make ([a-z][a-z0-9-]*)", text):
         assert word in jobs, f"{name(page)}: make {word}"
+
+
+PATCHES = sorted((ROOT / "Tests/EndToEnd/sabotage").glob("*.patch"))
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda path: path.stem)
+def test_the_sabotage_fits_the_code_as_it_is(patch):
+    done = subprocess.run(
+        ["git", "apply", "--check", str(patch)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
