@@ -95,10 +95,11 @@ reproducible: ## build the last commit in two folders; program and package must 
 
 ## For numbers and for doubt
 .PHONY: bench bench-parsers limits systemd-test page-test soak soak-memory sabotage asan tsan fuzz
-bench: build ## events per CPU-second, and line to durable at 1,000 a second; LINES=300000 SEED=1 SINK=…
+bench: build ## events per CPU-second, and line to durable at 1,000 a second; LINES=300000 SEED=1 SINK=… LATENCY=20
 	@scripts/setup.sh python
 	@$(PYTHON) Tests/Bench/bench.py --agent $(RELEASE) \
-	    $(if $(LINES),--lines $(LINES)) $(if $(SEED),--seed $(SEED)) $(if $(SINK),--sink $(SINK))
+	    $(if $(LINES),--lines $(LINES)) $(if $(SEED),--seed $(SEED)) $(if $(SINK),--sink $(SINK)) \
+	    $(if $(LATENCY),--latency $(LATENCY))
 	@$(PYTHON) Tests/Bench/latency.py --agent $(RELEASE)
 
 bench-parsers: build ## what a record costs in each parser, also without machine code for patterns

@@ -3,12 +3,13 @@
 // Collector as fast as loopback brings them, answers as the real things do (a collector's numbers
 // are confirmed as soon as they are asked for), counts distinct ids and keeps a sample of documents.
 //
-//   receiver SAMPLE_FILE SAMPLE_EVERY
+//   receiver SAMPLE_FILE SAMPLE_EVERY LATENCY_MILLISECONDS
 //
 // The sample is the first 4096 documents and then every SAMPLE_EVERY-th; of a collector's events
 // it is the event itself. Prints its port on standard output. GET /count answers
-// {"documents":…,"distinct":…,…}. A thread per connection; a repeated id of a bulk request answers
-// 409; a body that is neither answers 400.
+// {"documents":…,"distinct":…,…} at once; every POST is answered the latency later, as from far
+// away. A thread per connection, so requests in flight wait side by side. A repeated id of a bulk
+// request answers 409; a body that is neither answers 400.
 #include <arpa/inet.h>
 #include <isa-l/igzip_lib.h>
 #include <netinet/tcp.h>
@@ -18,6 +19,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -88,6 +90,7 @@ uint64_t g_documents = 0, g_repeats = 0, g_requests = 0, g_malformed = 0, g_comp
 uint64_t g_wire_bytes = 0, g_document_bytes = 0, g_connections = 0, g_sample_every = 1;
 std::atomic<uint64_t> g_next_number{0};
 FILE* g_sample = nullptr;
+std::chrono::milliseconds g_latency{0};
 
 bool parse_hex(std::string_view text, uint64_t& value) {
     value = 0;
@@ -260,7 +263,7 @@ public:
             }
             const bool is_collector = head.rfind(kCollector, 0) == 0;
             if (is_collector && head.compare(kCollector.size(), 3, "ack") == 0) {
-                if (!reply(200, confirm(body))) return;
+                if (!reply_late(200, confirm(body))) return;
                 continue;
             }
             const bool is_compressed = field(head, "content-encoding") == "gzip";
@@ -289,7 +292,7 @@ public:
             } else {
                 take(pairs, answer);
             }
-            if (!reply(200, answer)) return;
+            if (!reply_late(200, answer)) return;
         }
     }
 
@@ -328,7 +331,8 @@ private:
             std::lock_guard<std::mutex> guard(g_lock);
             ++g_malformed;
         }
-        return reply(400, "{\"error\":{\"type\":\"illegal_argument_exception\"},\"status\":400}");
+        return reply_late(
+            400, "{\"error\":{\"type\":\"illegal_argument_exception\"},\"status\":400}");
     }
 
     bool fill() {
@@ -378,6 +382,12 @@ private:
         return true;
     }
 
+    // Only this connection waits: a client that wants more at a time opens another one.
+    bool reply_late(int status, const std::string& body) {
+        std::this_thread::sleep_for(g_latency);
+        return reply(status, body);
+    }
+
     bool reply(int status, const std::string& body) {
         char head[256];
         const int length = snprintf(
@@ -406,13 +416,14 @@ private:
 }  // namespace
 
 int main(int count, char** arguments) {
-    if (count != 3) {
-        fprintf(stderr, "usage: receiver SAMPLE_FILE SAMPLE_EVERY\n");
+    if (count != 4) {
+        fprintf(stderr, "usage: receiver SAMPLE_FILE SAMPLE_EVERY LATENCY_MILLISECONDS\n");
         return 64;
     }
     signal(SIGPIPE, SIG_IGN);
     g_sample = fopen(arguments[1], "w");
     g_sample_every = std::max(1ull, strtoull(arguments[2], nullptr, 10));
+    g_latency = std::chrono::milliseconds(strtoul(arguments[3], nullptr, 10));
     const int listener = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
