@@ -80,9 +80,7 @@ final class Handover: Sendable {
         let size = batch.bytes.count
         let pushed = state.wait { state -> Bool? in
             guard !state.isClosed else { return false }
-            guard state.sizes.count < batchLimit, state.unsettledBytes < byteLimit else {
-                return nil
-            }
+            guard hasRoom(state) else { return nil }
             guard let plan = state.plans[input] else { bug("\(input) has no plan") }
             state.sizes.append(size)
             state.unsettledBytes += size
@@ -93,6 +91,10 @@ final class Handover: Sendable {
         }
         if pushed == true { state.notifyAll() }
         return pushed ?? false
+    }
+
+    private func hasRoom(_ state: State) -> Bool {
+        state.sizes.count < batchLimit && state.unsettledBytes < byteLimit
     }
 
     /// The batch without room that it does not use: a line can sit in a block of many times its
@@ -158,12 +160,15 @@ final class Handover: Sendable {
 
     /// Takes what is ready, in order, at most about `byteLimit` bytes of bodies and one batch more.
     ///
-    /// Waits `rest` unless `byteLimit` is reached before or the way is closed; then waits on, at
-    /// most `patience`, for a first batch. Empty when none came.
+    /// Waits `rest` unless `byteLimit` is reached before, the way is closed, or it is full and all
+    /// on it is parsed: then nothing more comes before a commit, and the rest would only hold back
+    /// the readers. Then waits on, at most `patience`, for a first batch. Empty when none came.
     func take(byteLimit: Int, notBefore rest: Duration, patience: Duration) -> Taken {
         if rest > .zero {
             _ = state.wait(timeout: rest) { state -> Bool? in
-                state.readyBytes >= byteLimit || state.isClosed ? true : nil
+                let isParsed = UInt64(state.ready.count) == state.nextTicket - state.nextToSeal
+                let isStuck = isParsed && !hasRoom(state)
+                return state.readyBytes >= byteLimit || isStuck || state.isClosed ? true : nil
             }
         }
         let taken = state.wait(timeout: patience) { state -> Taken? in

@@ -92,6 +92,26 @@ private func encoded(_ work: Handover.Work) -> EncodedBatch {
     #expect(handover.pop()?.batch.source == "1")
 }
 
+/// Nothing more can come before a commit, so waiting for more would only hold back the readers.
+@Test func fullWayIsTakenBeforeTheRestIsOver() throws {
+    let handover = Handover(plans: [plan()], batchLimit: 2)
+    for offset in 0..<2 { _ = handover.push(records(UInt64(offset)), input: "idp") }
+    for _ in 0..<2 {
+        if let work = handover.pop() { handover.deliver(encoded(work), ticket: work.ticket) }
+    }
+    // Ends a rest that is not cut short; then the way is closed.
+    let isTaken = Monitor(false)
+    let watcher = try Thread.start(name: "watcher") {
+        if isTaken.wait(timeout: .seconds(10), { $0 ? true : nil }) == nil { handover.close() }
+    }
+    let taken = handover.take(byteLimit: 100, notBefore: .seconds(3600), patience: .zero)
+    isTaken.update { $0 = true }
+    watcher.join()
+    #expect(taken.batches.count == 2)
+    handover.settle(taken.batches)
+    #expect(handover.push(records(2), input: "idp"))
+}
+
 @Test func whatWasReadBeforeAReloadIsParsedAndSealedAsBefore() throws {
     let handover = Handover(plans: [plan()], batchLimit: 8)
     _ = handover.push(records(0), input: "idp")
