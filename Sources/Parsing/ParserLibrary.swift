@@ -28,13 +28,13 @@ public struct ParserLibrary: Sendable {
     /// - Parameters:
     ///   - wanted: reads these alone and only takes note of the names of the others, so that a
     ///     start does not grow with what it does not use; nil reads all.
-    ///   - named: mistakes in these alone go to `problems`, and their declarations alone are kept,
-    ///     which take much more memory than programs. Any other parser with a mistake is told
-    ///     in `warnings`, and that of the next folder stands in for it; nil forgives none and keeps
-    ///     all.
+    ///   - named: mistakes in these alone go to `problems`. Any other parser with a mistake is told
+    ///     in `warnings`, and that of the next folder stands in for it; nil forgives none.
+    ///   - kept: the declarations of these alone are kept beside the programs, which need a
+    ///     fraction of the memory; nil keeps all.
     public static func load(
         directories: [String], only wanted: Set<String>? = nil, named: Set<String>? = nil,
-        problems: ConfigurationProblems
+        keeping kept: Set<String>? = nil, problems: ConfigurationProblems
     ) -> ParserLibrary {
         var library = ParserLibrary()
         var seen: Set<String> = []
@@ -47,7 +47,8 @@ public struct ParserLibrary: Sendable {
                 let isForgiven = named.map { !$0.contains(parser) } ?? false
                 let found = isForgiven ? ConfigurationProblems() : problems
                 if wanted?.contains(parser) ?? true {
-                    library.add(directory + "/" + name, keepsDefinition: !isForgiven, found)
+                    let isKept = kept?.contains(parser) ?? true
+                    library.add(directory + "/" + name, keepsDefinition: isKept, found)
                 }
                 if isForgiven, !found.isEmpty {
                     broken += found.list.map { (parser, $0) }

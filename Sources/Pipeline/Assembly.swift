@@ -25,7 +25,7 @@ struct Assembly {
         let named = Set(configuration.inputs.map(\.parser))
         let library = ParserLibrary.load(
             directories: folders, only: named.contains("auto") ? nil : named, named: named,
-            problems: problems)
+            keeping: named, problems: problems)
         warnings = library.warnings
         plans = configuration.inputs.compactMap { input in
             let programs = Assembly.programs(input, library, folders, problems)

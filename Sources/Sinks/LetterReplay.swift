@@ -63,7 +63,7 @@ public final class LetterReplay {
                 throw letter.error("\(error)")
             }
             guard !line.isEmpty else {
-                // A blank line, as editors leave one, is no letter; behind a cut file nothing comes.
+                // A blank line, as editors leave one, is no letter; behind a cut file is nothing.
                 offset = try isBlank(file, at: offset) ? offset + 1 : limit
                 byteCount += 1
                 continue
