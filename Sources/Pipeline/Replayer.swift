@@ -56,7 +56,7 @@ public struct Replayer {
         guard let configuration = configuration() else {
             throw .stage(
                 "no agent runs, so the replay needs a configuration without mistakes; "
-                    + "sealtail check names them",
+                    + "run sealtail check, which names them",
                 exit: PipelineError.configurationExit)
         }
         return try work(configuration)
