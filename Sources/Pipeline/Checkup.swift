@@ -20,6 +20,8 @@ public struct Checkup {
 
     /// Looks at the surroundings of a configuration without mistakes.
     ///
+    /// A sink whose credential is not here, see `ConfigurationProblem.isElsewhere`, is not tried.
+    ///
     /// - Parameters:
     ///   - account: the account that the agent runs with; nil is the one who asks.
     ///   - unit: the unit that it runs in, when there is one.
@@ -46,7 +48,10 @@ public struct Checkup {
             report.warnings += BlindSpots(configuration, assembly.plans).warnings()
             report.warnings += Checkup.clockWarnings
         }
-        SinkProbes(configuration.sinks, rights).look(into: &report, offline: offline)
+        // Without its secret a sink would only be refused.
+        let nodes = configuration.sinkNodes
+        let sinks = configuration.sinks.filter { nodes[$0.id]?.holdsBroken != true }
+        SinkProbes(sinks, rights).look(into: &report, offline: offline)
         return report
     }
 
@@ -71,7 +76,9 @@ public struct Checkup {
 
     private var keyFindings: [String] {
         let path = configuration.keyFolder + "/signing.key"
-        guard configuration.signingKey == nil, FileSystem.exists(path) else { return [] }
+        guard configuration.signingKey == nil, configuration.node["signing"]?["key"] == nil,
+            FileSystem.exists(path)
+        else { return [] }
         do throws(SealingError) {
             let key = try SigningKey.load(path)
             guard key.name != configuration.name else { return [] }

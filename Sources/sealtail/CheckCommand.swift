@@ -17,10 +17,10 @@ enum CheckCommand {
             options.value("config") ?? options.positional.first ?? ConfigurationFile.defaultPath
         let problems = ConfigurationProblems()
         let read = ConfigurationFile.load(path, problems)
-        guard let configuration = read, problems.isEmpty else {
-            let list = problems.list
-            for problem in list { emit("\(problem)\n") }
-            talk("\(path): \(list.count) mistake\(list.count == 1 ? "" : "s")")
+        let mistakes = problems.mistakes
+        guard let configuration = read, mistakes.isEmpty else {
+            for problem in mistakes { emit("\(problem)\n") }
+            talk("\(path): \(mistakes.count) mistake\(mistakes.count == 1 ? "" : "s")")
             return ExitCode.configuration
         }
         let unit = ServiceUnit.find(ServiceAccount.unitName)
@@ -34,6 +34,13 @@ enum CheckCommand {
         let report = checkup.report(offline: options.has("offline"))
         let findings = report.findings
         for finding in findings { emit("\(path): \(finding)\n") }
+        let absent = problems.list.map(\.keyPath)
+        if !absent.isEmpty {
+            emit(
+                "\(path): warning: \(absent.joined(separator: ", ")): a credential is only there "
+                    + "under systemd, so what needs it is not tried here; to try it, run as root "
+                    + "with CREDENTIALS_DIRECTORY=/run/credentials/\(ServiceAccount.unitName)\n")
+        }
         for warning in report.warnings { emit("\(path): warning: \(warning)\n") }
         if !options.has("offline") {
             for promise in checkup.promises() { talk("\(path): \(promise)") }

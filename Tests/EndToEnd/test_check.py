@@ -126,6 +126,59 @@ def test_a_good_configuration_passes_with_and_without_the_world(tmp_path):
     run("check", "--offline", "--config", path, check=0)
 
 
+def test_a_credential_is_no_mistake_where_systemd_hands_none_out(tmp_path, monkeypatch):
+    """By hand the rest is checked; in a unit, and for `run`, what is missing is missing."""
+    for name in ("INVOCATION_ID", "CREDENTIALS_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    log = tmp_path / "idp.log"
+    log.write_text("")
+    path = tmp_path / "agent.yaml"
+
+    def write(**more):
+        path.write_text(yaml({
+            "agent": {"name": "idp1.example.com", "state_dir": str(tmp_path / "state"),
+                      "parsers_dir": str(PARSERS), "status": {"token": "${credential:page}"}},
+            "inputs": [file_input(log), {
+                "id": "hooks", "type": "http", "listen": "192.0.2.1:9", "parser": "oidc_json",
+                "auth": {"bearer": "${credential:hooks}"}, **more}],
+            "signing": {"key": "${credential:signing.key}"},
+            "privacy": {"key": "${credential:privacy}"},
+            "ledger": {"encryption": {"key": "${credential:ledger}"}},
+            "sinks": [
+                file_sink(tmp_path / "out.ndjson"),
+                {"id": "siem", "type": "elasticsearch", "endpoint": "https://127.0.0.1:9",
+                 "auth": {"api_key": "${credential:siem.key}"}},
+                {"id": "splunk", "type": "splunk_hec", "endpoint": "https://127.0.0.1:9",
+                 "auth": {"token": "${credential:hec}"}, "tls": {
+                     "ca_file": "${CREDENTIALS_DIRECTORY}/ca.pem"}},
+                {"id": "fleet", "type": "kafka", "brokers": ["127.0.0.1:9"], "topic": "audit",
+                 "sasl": {"mechanism": "scram_sha_512", "username": "u",
+                          "password": "${credential:sasl}"}},
+                {"id": "cloud", "type": "s3", "region": "eu-central-1", "bucket": "trail",
+                 "auth": {"access_key_id": "${credential:id}",
+                          "secret_access_key": "${credential:aws}"}}]}) + "\n")
+
+    write()
+    done = run("check", "--offline", "--config", path, check=0)
+    warnings = [line for line in done.stdout.splitlines() if "only there under systemd" in line]
+    assert len(warnings) == 1 and done.stdout.count("\n") == 1, done.stdout
+    for place in ("signing.key", "sinks[1].auth.api_key", "sinks[4].auth.secret_access_key",
+                  "inputs[1].auth.bearer", "sinks[2].tls.ca_file", "agent.status.token"):
+        assert place in warnings[0], place
+    assert "good" in done.stderr
+    refused = run("run", "--config", path, check=78).stderr
+    assert "LoadCredential=siem.key" in refused
+    assert "LoadCredential=siem.key" in run(
+        "check", "--offline", "--config", path, check=78, INVOCATION_ID="0" * 32).stdout
+    log.unlink()
+    done = run("check", "--config", path)
+    assert "no file is there yet" in done.stdout, "the rest was not looked at"
+    assert "sinks.siem: " not in done.stdout, "a sink was tried without its secret"
+    write(timeoutt="1s")
+    done = run("check", "--offline", "--config", path, check=78)
+    assert "timeoutt" in done.stdout and "1 mistake" in done.stderr, done.stdout
+
+
 def test_the_shipped_configuration_is_good_but_for_this_machine(tmp_path):
     """Every mistake that is found is the secret that only a real installation has."""
     shipped = (ROOT / "agent.yaml").read_text()

@@ -290,6 +290,22 @@ private final class Folder {
         #expect(tree?["a"]?.scalar == "set")
     }
 
+    @Test func aCredentialThatOnlySystemdHandsOutIsNoMistakeOfTheFile() {
+        let text = "a: ${credential:key}\nb: {c: \"${CREDENTIALS_DIRECTORY}/key\"}\n"
+        let tree = load(text)
+        #expect(problems.list.map(\.keyPath) == ["a", "b.c"])
+        #expect(problems.mistakes == [] && !problems.isEmpty)
+        #expect(tree?["b"]?.holdsBroken == true && tree?.holdsBroken == true)
+        _ = load("a: ${credential:}\n")
+        #expect(problems.mistakes.count == 1)
+    }
+
+    @Test func aCredentialThatAUnitLacksIsAMistake() {
+        _ = load("a: ${credential:key}\n", ["INVOCATION_ID": "1"])
+        _ = load("b: ${credential:key}\n", ["CREDENTIALS_DIRECTORY": "/nowhere"])
+        #expect(problems.mistakes.map(\.keyPath) == ["a", "b"])
+    }
+
     @Test func theMaskingCharactersAreRefused() {
         #expect(load("a: é\u{10FF7B}\n") == nil)
         #expect(

@@ -35,6 +35,12 @@ public struct ConfigurationNode: Sendable {
     /// the value are left out, because they would only follow from it.
     public internal(set) var isBroken = false
 
+    /// True when this value or one inside it could not be filled in.
+    public var holdsBroken: Bool {
+        isBroken || (elements ?? []).contains(where: \.holdsBroken)
+            || (entries ?? []).contains { $0.value.holdsBroken }
+    }
+
     /// Makes a node by hand; the loader makes all others.
     public init(
         file: String, line: Int, column: Int, keyPath: String, content: Content,

@@ -12,6 +12,9 @@ public struct ConfigurationProblem: Error, Sendable, Equatable, CustomStringConv
     public let keyPath: String
     /// What is wrong and what to write instead.
     public let sentence: String
+    /// True when nothing is known to be wrong: the value is a credential, and this process is no
+    /// service of systemd, which alone hands credentials out. Who needs the value cannot go on.
+    public let isElsewhere: Bool
 
     /// For example `agent.yaml:14:9: sinks[0].timeout: must be 1s to 5m, is "0"`.
     public var description: String {
@@ -46,12 +49,15 @@ public final class ConfigurationProblems {
         }.map(\.element)
     }
 
+    /// What is wrong wherever the configuration is read, in the order of `list`.
+    public var mistakes: [ConfigurationProblem] { list.filter { !$0.isElsewhere } }
+
     /// Records a mistake at a node. The sentence goes on after the key path: `must be …`.
-    public func add(at node: ConfigurationNode, _ sentence: String) {
+    public func add(at node: ConfigurationNode, _ sentence: String, isElsewhere: Bool = false) {
         guard !node.isBroken else { return }
         add(
             file: node.file, line: node.line, column: node.column, keyPath: node.keyPath,
-            sentence)
+            sentence, isElsewhere: isElsewhere)
     }
 
     /// Records a mistake at a node and, if there is one, the word that was probably meant.
@@ -62,10 +68,12 @@ public final class ConfigurationProblems {
 
     /// Records a mistake at a place that has no node. Line 0 means the file as a whole.
     public func add(
-        file: String, line: Int = 0, column: Int = 0, keyPath: String = "", _ sentence: String
+        file: String, line: Int = 0, column: Int = 0, keyPath: String = "", _ sentence: String,
+        isElsewhere: Bool = false
     ) {
         let problem = ConfigurationProblem(
-            file: file, line: line, column: column, keyPath: keyPath, sentence: sentence)
+            file: file, line: line, column: column, keyPath: keyPath, sentence: sentence,
+            isElsewhere: isElsewhere)
         // What several parts refer to is noticed several times and is one mistake.
         if collected.contains(problem) { return }
         guard collected.count < ConfigurationLimit.problemLimit else {

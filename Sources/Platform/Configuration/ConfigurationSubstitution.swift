@@ -43,7 +43,7 @@ struct ConfigurationSubstitution {
             do throws(Unfilled) {
                 (result.content, result.isSecret) = try fill(text, style)
             } catch {
-                problems.add(at: node, error.sentence)
+                problems.add(at: node, error.sentence, isElsewhere: error.isElsewhere)
                 result.content = .scalar("", style)
                 result.isBroken = true
             }
@@ -105,7 +105,8 @@ struct ConfigurationSubstitution {
         guard let value else {
             throw Unfilled(
                 "needs the environment variable \(name), which is not set; set it or write "
-                    + "${\(name):-default}")
+                    + "${\(name):-default}",
+                isElsewhere: name == "CREDENTIALS_DIRECTORY" && !isService)
         }
         return value
     }
@@ -126,9 +127,15 @@ struct ConfigurationSubstitution {
             throw Unfilled(
                 "needs the credential \(ConfigurationText.quoted(name)), but systemd gave none: "
                     + "CREDENTIALS_DIRECTORY is not set; add LoadCredential=\(name):/path to the "
-                    + "unit, or use ${file:/path}")
+                    + "unit, or use ${file:/path}",
+                isElsewhere: !isService)
         }
         return try file(folder + "/" + name)
+    }
+
+    /// Whether systemd started this process for a unit: what is missing then, the unit lacks.
+    private var isService: Bool {
+        environment.variable("INVOCATION_ID").map { !$0.isEmpty } ?? false
     }
 
     private func file(_ path: String) throws(Unfilled) -> String {
@@ -171,9 +178,11 @@ struct ConfigurationSubstitution {
     /// Why a value could not be filled in.
     private struct Unfilled: Error {
         let sentence: String
+        let isElsewhere: Bool
 
-        init(_ sentence: String) {
+        init(_ sentence: String, isElsewhere: Bool = false) {
             self.sentence = sentence
+            self.isElsewhere = isElsewhere
         }
     }
 }

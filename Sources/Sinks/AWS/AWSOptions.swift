@@ -79,6 +79,8 @@ struct AWSOptions: Sendable {
             }
             return .profile(profile ?? "default", file: file)
         }
+        // What is missing was said where it stands.
+        if child.node.holdsBroken { return nil }
         guard let id, let key else {
             reader.problem(
                 "auth",
