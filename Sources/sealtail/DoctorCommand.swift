@@ -18,10 +18,9 @@ enum DoctorCommand {
         let now = SystemClock().now()
         let out = options.value("out") ?? "sealtail-doctor-\(name(of: now)).tar.gz"
         let problems = ConfigurationProblems()
-        let read = ConfigurationFile.load(path, problems)
-        let configuration = problems.isEmpty ? read : nil
+        let configuration = ConfigurationFile.load(path, problems)
         var lines = problems.list.map(\.description)
-        if let configuration {
+        if let configuration, problems.mistakes.isEmpty {
             let unit = ServiceUnit.find(ServiceAccount.unitName)
             let account = ServiceAccount.find(nil, unit: unit)
             let report = Checkup(configuration, account: account, unit: unit)

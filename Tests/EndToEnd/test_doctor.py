@@ -126,6 +126,25 @@ def test_the_bundle_of_a_running_agent_holds_no_secret_and_no_event(tmp_path):
     assert "sinks.siem" in files["check.txt"]
 
 
+def test_secrets_that_only_the_service_has_do_not_empty_the_bundle(tmp_path):
+    """By hand there are no credentials, and nothing of what a unit's environment holds."""
+    log = tmp_path / "idp.log"
+    log.write_text(LINE)
+    agent = Agent(tmp_path, [file_input(log)], [file_sink(tmp_path / "out.ndjson")])
+    agent.start()
+    agent.wait_delivered("out")
+    text = CONFIGURATION.replace("{api_key}", "${{credential:siem.key}}")
+    path, out = configuration(tmp_path, agent, text), tmp_path / "bundle.tar.gz"
+    said = run("doctor", "--config", path, "--out", out, check=0).stderr
+    agent.stop()
+    files = unpacked(out.read_bytes())
+    expect_no_secret(files, said)
+    assert "siem.key" in files["check.txt"] and "DOCTOR_TOKEN" in files["check.txt"]
+    assert "sealtail_records_read_total" in files["metrics.txt"]
+    assert '"sinks"' in files["status.json"] and "segments 1" in files["ledger.txt"]
+    assert str(log) in files["files.txt"] and str(agent.state) in files["files.txt"]
+
+
 def test_a_broken_configuration_is_packed_as_well(tmp_path):
     agent = Agent(tmp_path / "unused", [], [])
     text = CONFIGURATION + ('  - {{id: x, type: http, endpoint: "nowhere://u:{userinfo}@h/{broken}", '

@@ -24,7 +24,7 @@ public struct SupportBundle: Sendable {
 
     /// The most lines of the agent's own log.
     public static let logLineLimit = 500
-    /// The most files that are listed below a folder.
+    /// The most files that are listed, of all folders together.
     public static let fileLimit = 2_000
     /// The longest line of the log that is taken.
     static let lineByteLimit = 4 << 10
@@ -47,7 +47,10 @@ public struct SupportBundle: Sendable {
 
     /// Gathers the rest.
     ///
-    /// - Parameter configuration: nil when it has mistakes; then what it would say is left out.
+    /// What a configuration with mistakes says of the state folder, the listener and the logs is
+    /// most often right: its secrets are the service's alone, and this is run by hand.
+    ///
+    /// - Parameter configuration: nil when the file is no YAML; what it would say is left out.
     public mutating func gather(_ configuration: AgentConfiguration?, path: String) {
         addMachine()
         addProcess()
@@ -56,11 +59,12 @@ public struct SupportBundle: Sendable {
         if let configuration {
             addPages(configuration)
             addLedger(configuration)
-            listed += [configuration.stateFolder]
             listed += configuration.inputs.flatMap(\.paths).flatMap(FileSystem.matches)
             listed += configuration.sinks.compactMap(\.options.writtenPath)
+            // The last, as the segments of a ledger may be more than are listed.
+            listed.append(configuration.stateFolder)
         }
-        add("files.txt", listed.flatMap(SupportBundle.listing).joined(separator: "\n"))
+        add("files.txt", SupportBundle.listing(listed.filter { !$0.isEmpty }).joined(separator: "\n"))
     }
 
     /// The bundle as a gzipped tar archive.
@@ -177,11 +181,15 @@ public struct SupportBundle: Sendable {
 
     // MARK: Files
 
-    /// Modes, owners and sizes of a file, or of all below a folder.
-    private static func listing(_ path: String) -> [String] {
+    /// Modes, owners and sizes of files, and of all below folders, in their order.
+    static func listing(_ paths: [String]) -> [String] {
         var lines: [String] = []
-        var folders = [path]
-        while let next = folders.popLast(), lines.count < fileLimit {
+        var folders = Array(paths.reversed())
+        while let next = folders.popLast() {
+            guard lines.count < fileLimit else {
+                lines.append("and more: \(fileLimit) are listed at most")
+                break
+            }
             guard let status = try? FileSystem.linkStatus(next) else {
                 lines.append("missing \(ConfigurationText.visible(next))")
                 continue
