@@ -39,6 +39,11 @@ enum InitCommand {
             let library = ParseCommand.loadLibrary(options.value("parsers"), named: [])
         else { return ExitCode.configuration }
         let root = String((options.value("root") ?? "").reversed().drop { $0 == "/" }.reversed())
+        if let user = options.value("user"), AccountNames.account(user, root: root) == nil {
+            talk(
+                "sealtail init: there is no user \(user) in \(root)/etc/passwd; name another one")
+            return ExitCode.usage
+        }
         let survey = MachineSurvey(library, root: root, user: options.value("user"))
         let draft = ConfigurationDraft(
             survey, hostName: ProcessFacts.hostName,
@@ -55,7 +60,7 @@ enum InitCommand {
             return ExitCode.ok
         }
         do throws(SystemError) {
-            try write(draft.text, to: out, keepingOld: !isOurs)
+            try write(draft.text, to: out, keepingOld: !isOurs, readableFor: survey)
         } catch {
             talk("sealtail init: \(error); name another file with --out")
             return error.isPermission ? ExitCode.permission : ExitCode.inputOutput
@@ -77,21 +82,21 @@ enum InitCommand {
 
     /// Writes the file so that the service may read it and nobody else.
     private static func write(
-        _ text: String, to path: String, keepingOld: Bool
+        _ text: String, to path: String, keepingOld: Bool, readableFor survey: MachineSurvey
     ) throws(SystemError) {
         try FileSystem.createFolders(FileSystem.folder(of: path), permissions: 0o755)
         if keepingOld, FileSystem.exists(path) {
             try FileSystem.rename(path, to: path + ".old")
             talk("put the old one aside: \(path).old")
         }
-        try FileSystem.write(path, Array(text.utf8).span, permissions: 0o600)
-        if ProcessFacts.effectiveUserID == 0,
-            let group = AccountNames.groupID(ServiceAccount.userName)
+        let bytes = Array(text.utf8)
+        if ProcessFacts.effectiveUserID == 0, survey.account.userID != 0,
+            let group = AccountNames.primaryGroupID(of: survey.account.name, root: survey.root)
         {
-            try FileSystem.setOwner(path, user: 0, group: group)
-            try FileSystem.setPermissions(path, 0o640)
-            talk("wrote \(path), which root may write and \(ServiceAccount.userName) may read")
+            try FileSystem.write(path, bytes.span, permissions: 0o640, group: group)
+            talk("wrote \(path), which root may write and \(survey.account.name) may read")
         } else {
+            try FileSystem.write(path, bytes.span, permissions: 0o600)
             talk("wrote \(path), which only this user may read")
         }
     }

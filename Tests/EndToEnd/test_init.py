@@ -158,3 +158,37 @@ def test_an_empty_machine_gets_an_example_that_passes(tmp_path, machine):
     assert machine.init("--out", tmp_path / "x.yaml", "--state", "relative", check=78).stderr.count(
         "absolute") == 1
     assert not (tmp_path / "x.yaml").exists()
+
+
+def test_a_user_that_is_not_there_is_not_taken_for_another(tmp_path, machine):
+    out = tmp_path / "agent.yaml"
+    said = machine.init("--out", out, "--user", "nobody-here", check=64).stderr
+    assert "there is no user nobody-here in " in said and "name another one" in said
+    assert not out.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_the_user_that_is_named_can_read_the_file(tmp_path, machine):
+    machine.write("/etc/passwd", "root:x:0:0::/root:/bin/sh\nsealtail:x:990:990::/:/bin/false\n"
+                  "idp:x:70000:70001::/:/bin/false\n")
+    for more, group in (((), 990), (("--user", "idp"), 70001)):
+        out = tmp_path / f"{group}.yaml"
+        machine.init("--out", out, *more)
+        status = out.stat()
+        assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (0, group, 0o640)
+    machine.init("--out", tmp_path / "root.yaml", "--user", "root")
+    assert stat.S_IMODE((tmp_path / "root.yaml").stat().st_mode) == 0o600
+
+
+def test_a_link_beside_the_file_gives_no_other_file_away(tmp_path, machine):
+    other = tmp_path / "other"
+    other.write_text("other\n")
+    other.chmod(0o600)
+    before = other.stat()
+    (tmp_path / "agent.yaml.new").symlink_to(other)
+    machine.init("--out", tmp_path / "agent.yaml")
+    after = other.stat()
+    assert other.read_text() == "other\n"
+    assert (after.st_mode, after.st_gid, after.st_ino) == (
+        before.st_mode, before.st_gid, before.st_ino)
+    assert "inputs:" in (tmp_path / "agent.yaml").read_text()

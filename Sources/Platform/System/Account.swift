@@ -36,6 +36,12 @@ extension AccountNames {
         return Account(name: name, userID: user, groupIDs: groups)
     }
 
+    /// The number of the group that a local user's own files have; nil when nobody has the name.
+    public static func primaryGroupID(of user: String, root: String = "") -> UInt32? {
+        let line = lines(root + "/etc/passwd").first { $0.first == user }
+        return line.flatMap { $0.count > 3 ? UInt32($0[3]) : nil }
+    }
+
     /// The number of a local group; nil when the file of groups does not name it.
     public static func groupID(_ name: String, root: String = "") -> UInt32? {
         let line = lines(root + "/etc/group").first { $0.first == name }

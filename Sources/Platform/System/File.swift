@@ -290,6 +290,12 @@ public final class File: Sendable {
         guard fchmod(descriptor, mode_t(permissions)) == 0 else { throw failure("chmod") }
     }
 
+    /// Gives the file to a group, by its number, and leaves its owner.
+    public func setGroup(_ group: UInt32) throws(SystemError) {
+        // chown(2) leaves the user for a number of all ones.
+        guard fchown(descriptor, uid_t.max, group) == 0 else { throw failure("chown") }
+    }
+
     /// Takes the file for this process until it is closed; false when another has it.
     public func lockExclusively() throws(SystemError) -> Bool {
         if retrying({ sealtail_flock_exclusive(descriptor) }) == 0 { return true }

@@ -113,13 +113,6 @@ public enum FileSystem {
     /// The longest target of a link that is read: PATH_MAX.
     private static let linkByteLimit = 4096
 
-    /// Gives a file to a user and a group, by their numbers.
-    public static func setOwner(
-        _ path: String, user: UInt32, group: UInt32
-    ) throws(SystemError) {
-        guard chown(path, user, group) == 0 else { throw SystemError(call: "chown", path: path) }
-    }
-
     /// Sets the permission bits.
     public static func setPermissions(
         _ path: String, _ permissions: UInt32
@@ -184,11 +177,19 @@ public enum FileSystem {
     }
 
     /// Replaces a file so that after a crash either the old or the new content is there, whole.
+    ///
+    /// No link is followed, so that whoever else may write in the folder cannot have another file
+    /// written or given away.
+    ///
+    /// - Parameter group: the number of the group that the file is given to; nil leaves it.
     public static func write(
-        _ path: String, _ bytes: Span<UInt8>, permissions: UInt32 = 0o640
+        _ path: String, _ bytes: Span<UInt8>, permissions: UInt32 = 0o640, group: UInt32? = nil
     ) throws(SystemError) {
         let temporary = path + ".new"
-        let file = try File(temporary, .write, [.create, .truncate], permissions: permissions)
+        // What a crash left behind; what cannot be removed is refused by the next line.
+        try? remove(temporary)
+        let file = try File(temporary, .write, [.createNew, .noFollow], permissions: 0o600)
+        if let group { try file.setGroup(group) }
         try file.setPermissions(permissions)
         try file.write(bytes, at: 0)
         try file.synchronize()

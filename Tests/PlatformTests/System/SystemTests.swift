@@ -100,6 +100,22 @@ final class ScratchFolder {
         #expect(throws: SystemError.self) { try FileSystem.createFolder(path + "/b.log") }
     }
 
+    @Test func aLinkInTheWayOfAWriteIsNotFollowed() throws {
+        let folder = try ScratchFolder()
+        let path = folder.path
+        try FileSystem.write(path + "/other", Array("other".utf8).span, permissions: 0o600)
+        try FileSystem.createLink(path + "/a.new", to: "other")
+        let group = try FileSystem.status(path + "/other").groupID
+        try FileSystem.write(path + "/a", Array("a".utf8).span, permissions: 0o640, group: group)
+        #expect(try FileSystem.read(path + "/other", byteLimit: 9) == Array("other".utf8))
+        #expect(try FileSystem.status(path + "/other").permissions == 0o600)
+        #expect(try FileSystem.linkStatus(path + "/a").kind == .regular)
+        #expect(try FileSystem.status(path + "/a").permissions == 0o640)
+        // What cannot be put aside is not written into.
+        try FileSystem.createFolder(path + "/b.new")
+        #expect(throws: SystemError.self) { try FileSystem.write(path + "/b", [UInt8]().span) }
+    }
+
     @Test func aLockIsHeldOnce() throws {
         let folder = try ScratchFolder()
         let path = folder.path + "/lock"
