@@ -87,14 +87,15 @@ struct RightsCheckup: Sendable {
         if !path.isEmpty { files.insert(path) }
         let blocks = Array(configuration.sinkNodes.values) + configuration.inputs.map(\.node)
         files.formUnion(blocks.flatMap(\.namedFiles))
-        for file in files.sorted() {
+        for file in files.sorted() where !file.isEmpty {
             let obstacles = AccessCheck.obstacles(reading: file, by: account)
             guard !obstacles.isEmpty else { continue }
+            // Its group and mode stay as they are: another service may live by them.
             let name = ShellText.quoted(file)
             let enters = obstacles.filter { $0.right == .search }
             let commands =
                 remedy.commands(for: file, enters)
-                ?? "chgrp \(account.name) \(name) && chmod 0640 \(name)"
+                ?? "setfacl -m u:\(account.name):r \(name)"
             report.findings.append(
                 "\(ConfigurationText.visible(file)): \(refusal(obstacles)); type: \(commands)")
         }
