@@ -46,12 +46,12 @@ public struct ServiceUnit: Sendable, Hashable {
 
     /// Takes over what the lines of one file say, as systemd.syntax(7) reads them.
     mutating func read(_ text: String) {
-        for line in text.split(separator: "\n") {
+        for line in text.split(whereSeparator: \.isNewline) {
             let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard parts.count == 2 else { continue }
-            let value = parts[1].drop { $0 == " " }
-            switch String(parts[0]) {
-            case "User": user = value.isEmpty ? nil : String(value)
+            let (key, value) = (trimmed(parts[0]), trimmed(parts[1]))
+            switch key {
+            case "User": user = value.isEmpty ? nil : value
             case "SupplementaryGroups":
                 // An empty value takes back what was said before.
                 groups = value.isEmpty ? [] : groups + value.split(separator: " ").map(String.init)
@@ -62,6 +62,11 @@ public struct ServiceUnit: Sendable, Hashable {
             default: continue
             }
         }
+    }
+
+    private func trimmed(_ text: Substring) -> String {
+        let isBlank = { (letter: Character) in letter == " " || letter == "\t" }
+        return String(text.drop(while: isBlank).reversed().drop(while: isBlank).reversed())
     }
 
     /// The account that the service runs with; nil when its user is not known here.

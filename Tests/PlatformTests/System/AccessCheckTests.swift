@@ -124,4 +124,12 @@ struct AccessCheckTests {
         let more = try #require(unit.account(fallback: "x", root: folder.path))
         #expect(more.groupIDs == [991, 5] && more.readsAll)
     }
+
+    @Test func blanksAroundAWordOfAUnitAreNoPartOfIt() {
+        var unit = ServiceUnit()
+        unit.read("[Service]\r\n User = idp \t\r\nSupplementaryGroups =\tadm logs\n")
+        #expect(unit.user == "idp" && unit.groups == ["adm", "logs"])
+        unit.read("User = \n")
+        #expect(unit.user == nil)
+    }
 }
