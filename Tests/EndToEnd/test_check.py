@@ -266,8 +266,8 @@ def opened_as(user, paths):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask the kernel for another user")
 def test_check_says_of_the_service_user_what_the_kernel_says():
-    # pytest's own folders are closed to others.
-    with tempfile.TemporaryDirectory() as folder:
+    # The folders of pytest, and TMPDIR, may be closed to others.
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         compare_with_the_kernel(pathlib.Path(folder))
 
 

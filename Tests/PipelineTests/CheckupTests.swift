@@ -11,8 +11,7 @@ struct CheckupTests {
     private let other = Account(name: "idp", userID: 70_000, groupIDs: [70_000])
 
     init() throws {
-        folder = try TemporaryFolder()
-        try FileSystem.setPermissions(folder.path, 0o755)
+        folder = try TemporaryFolder(othersMayEnter: true)
         try folder.write("a.log", "")
     }
 

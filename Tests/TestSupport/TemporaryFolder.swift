@@ -8,11 +8,15 @@ public final class TemporaryFolder: Sendable {
     public let path: String
 
     /// Makes a folder that nobody else uses.
-    public init() throws {
-        let parent = try FileSystem.resolved(ProcessFacts.environment("TMPDIR") ?? "/tmp")
+    ///
+    /// - Parameter othersMayEnter: makes it where every user can go, which `TMPDIR` need not be.
+    public init(othersMayEnter: Bool = false) throws {
+        let usual = othersMayEnter ? nil : ProcessFacts.environment("TMPDIR")
+        let parent = try FileSystem.resolved(usual ?? "/tmp")
         let name = "sealtail-test-" + Hex.encode(RandomBytes.make(8).span)
         path = parent + "/" + name
         try FileSystem.createFolder(path, permissions: 0o700)
+        if othersMayEnter { try FileSystem.setPermissions(path, 0o755) }
     }
 
     deinit {
