@@ -215,7 +215,7 @@ public final class Pipeline: Sendable {
             return Ending(reason: reason, deadline: deadline)
         }
         while true {
-            let isBusy = linger != nil || crew.hasWork || replays.isBusy
+            let isBusy = linger != nil || crew.hasWork
             let signal: Signal?
             do throws(SystemError) {
                 signal = try signals.wait(
@@ -248,7 +248,7 @@ public final class Pipeline: Sendable {
             let now = clock.monotonic()
             if linger != nil, isOver(&linger, at: now) { return end("SIGTERM") }
             tend(&crew)
-            replays.attend(roster.deliveries, at: now)
+            replays.attend(roster.deliveries) { try? Thread.start(name: "replay", $0) }
             if crew.isWithoutReaders { return end("end of input") }
             if health.stall(at: now) == nil { notifier.watchdog() }
             if crew.statusServer != nil { status.sampleIfDue(at: now) }

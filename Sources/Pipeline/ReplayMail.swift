@@ -3,7 +3,8 @@ import Ledger
 import Platform
 
 /// How `sealtail replay` and a running agent talk: two small files in the state directory, each
-/// replaced as a whole, and a lock that says that the command still waits.
+/// replaced as a whole, a lock that says that the command still waits, and one that says that the
+/// agent still works. What a full disk keeps from being written is seen by the locks.
 struct ReplayMail: Sendable {
     /// A request with the mark by which its answers are known.
     struct Letter: Sendable, Hashable {
@@ -34,8 +35,31 @@ struct ReplayMail: Sendable {
     /// Claims the right to ask; nil when another command has it. Makes the folder.
     func claim() throws(SystemError) -> FileLock? {
         try FileSystem.createFolder(folder, permissions: 0o700)
+        // Made here, so that the agent needs no room for it.
+        _ = try serve()
         return try FileLock.take(folder + "/lock", permissions: ReplayMail.permissions)
     }
+
+    /// Says that somebody works on a request, until the answer goes; nil when one does already.
+    ///
+    /// It is taken before the request is, so a command whose request is gone and that finds nobody
+    /// at work knows that no more answers come.
+    func serve() throws(SystemError) -> FileLock? {
+        try FileLock.take(folder + "/work", permissions: ReplayMail.permissions)
+    }
+
+    /// True while somebody works on a request.
+    var isServed: Bool {
+        // A lock that cannot be looked at says nothing, so the wait goes on.
+        do throws(SystemError) {
+            return try serve() == nil
+        } catch {
+            return true
+        }
+    }
+
+    /// True while there is a request that nobody has taken.
+    var isPosted: Bool { FileSystem.exists(requestPath) }
 
     /// False when the command that asked is gone.
     var isAwaited: Bool {
@@ -58,10 +82,11 @@ struct ReplayMail: Sendable {
 
     /// Takes the request away; nil when there is none, or none that can be understood.
     func collect() -> Letter? {
-        guard FileSystem.exists(requestPath),
+        guard isPosted,
             let bytes = try? FileSystem.read(requestPath, byteLimit: ReplayMail.byteLimit)
         else { return nil }
-        _ = withdraw()
+        // What cannot be removed would be done again and again.
+        guard withdraw() else { return nil }
         return (try? JSONDocument(reading: bytes)).flatMap(Letter.init)
     }
 

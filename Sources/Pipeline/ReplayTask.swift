@@ -42,9 +42,12 @@ final class ReplayTask: Sendable {
         }
     }
 
-    /// What became of it so far, and how it ended if it did.
-    var status: (tally: ReplayTally, outcome: ReplayOutcome?) {
-        state.withLock { ($0.tally, $0.outcome) }
+    /// What became of it so far.
+    var tally: ReplayTally { state.withLock { $0.tally } }
+
+    /// How it ended; nil when it did not in this time.
+    func outcome(waitingAtMost time: Duration) -> ReplayOutcome? {
+        state.wait(timeout: time) { $0.outcome }
     }
 
     /// Takes note of how far it is.
@@ -52,7 +55,7 @@ final class ReplayTask: Sendable {
 
     /// Takes note of its end.
     func finish(_ outcome: ReplayOutcome) {
-        state.withLock { state in
+        state.update { state in
             state.tally = outcome.tally
             state.outcome = outcome
         }

@@ -87,12 +87,10 @@ public struct Replayer {
             try mail.post(ReplayMail.Letter(mark: mark, request: request))
         }
         let deadline = clock.monotonic().advanced(by: Replayer.agentPatience)
-        var isTaken = false
         var tally = ReplayTally()
         while true {
             let signal = (try? signals.wait(timeout: Replayer.interval)) ?? nil
             if let answer = mail.answer(to: mark) {
-                isTaken = true
                 tally = answer.tally
                 if let outcome = answer.outcome { return outcome }
                 report(tally)
@@ -102,20 +100,38 @@ public struct Replayer {
                 _ = mail.withdraw()
                 return end(tally, "it was interrupted")
             }
-            if !isTaken, clock.monotonic() >= deadline, mail.withdraw() {
-                return end(
-                    tally,
-                    "no agent took the request, though somebody holds \(directory)/lock")
-            }
-            if isAgentGone {
-                if let outcome = mail.answer(to: mark)?.outcome { return outcome }
-                _ = mail.withdraw()
-                return end(tally, "the agent ended; replay again")
-            }
+            let wasPosted = mail.isPosted
+            guard
+                let reason = Replayer.reason(
+                    mail, directory: directory, isLate: clock.monotonic() >= deadline)
+            else { continue }
+            if let outcome = mail.answer(to: mark)?.outcome { return outcome }
+            // Taken at this very moment?
+            if wasPosted, !mail.withdraw(), !mail.isPosted { continue }
+            return end(tally, reason)
         }
     }
 
-    private var isAgentGone: Bool {
+    /// Why there is nothing to wait for any more; nil while there is.
+    ///
+    /// - Parameter isLate: whether the agent has had its time to take the request.
+    static func reason(_ mail: ReplayMail, directory: String, isLate: Bool) -> String? {
+        if isAgentGone(directory) { return "the agent ended; replay again" }
+        // In this order: the agent is at work before it takes the request.
+        if mail.isPosted {
+            guard isLate else { return nil }
+            return mail.isServed
+                ? "the agent still settles what a replay that was interrupted has on its way; "
+                    + "replay again in a minute"
+                : "no agent took the request, though somebody holds \(directory)/lock"
+        }
+        return mail.isServed
+            ? nil
+            : "the agent is done with the request but could not say how it ended: its log does; "
+                + "is the disk of \(directory) full?"
+    }
+
+    private static func isAgentGone(_ directory: String) -> Bool {
         do throws(SystemError) {
             return try FileLock.take(directory + "/lock", permissions: 0o600) != nil
         } catch {

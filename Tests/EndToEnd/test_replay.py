@@ -266,6 +266,20 @@ def test_an_interrupted_or_refused_replay_says_so(refusing, tmp_path):
     assert "there are siem, out" in wrong.stderr
 
 
+def test_an_agent_that_cannot_write_the_outcome_keeps_nobody_waiting(refusing):
+    make, mood, receiver = refusing
+    agent = make()
+    count_refused(receiver, agent)
+    mood.refuses = False
+    # As good as a full disk: nothing can be written here, by nobody.
+    (agent.state / "replay" / "answer.new").mkdir(parents=True)
+    done = replay(agent, "--sink", "siem", "--dead-letter", check=69)
+    assert "could not say how it ended" in done.stderr
+    assert "The replay has ended" in agent.log_text()
+    assert letters(agent) == []
+    agent.stop()
+
+
 @pytest.mark.parametrize("arguments", [
     [], ["--sink", "siem"], ["--sink", "siem", "--dead-letter", "--since", "1h"],
     ["--sink", "siem", "--stream", "x"], ["--sink", "siem", "--stream", "x", "--seq", "9..3"],

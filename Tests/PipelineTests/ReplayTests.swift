@@ -3,6 +3,7 @@ import Events
 import Ledger
 import Platform
 import Sinks
+import TestSupport
 import Testing
 
 @testable import Pipeline
@@ -235,5 +236,106 @@ struct ReplayMailTests {
         for text in ["{}", "[]", turned] {
             #expect(ReplayMail.Letter(try JSONDocument(reading: Array(text.utf8))) == nil)
         }
+    }
+}
+
+struct ReplayDeskTests {
+    private static let request = ReplayRequest(sink: "siem", .deadLetter)
+
+    /// A state directory whose agent is alive, with a request in it.
+    private func post(_ folder: TemporaryFolder) throws -> (ReplayMail, locks: [FileLock]) {
+        let mail = ReplayMail(directory: folder.path)
+        let claim = try #require(try mail.claim())
+        let agent = try #require(try FileLock.take(folder("lock")))
+        try mail.post(ReplayMail.Letter(mark: "m", request: Self.request))
+        return (mail, [claim, agent])
+    }
+
+    private func reason(
+        _ folder: TemporaryFolder, _ mail: ReplayMail, isLate: Bool = false
+    ) -> String? {
+        Replayer.reason(mail, directory: folder.path, isLate: isLate)
+    }
+
+    // A full disk kept the outcome from being written, and the command waited for ever.
+    @Test func anOutcomeThatCannotBeWrittenEndsTheWait() throws {
+        let folder = try TemporaryFolder()
+        let (mail, locks) = try post(folder)
+        defer { withExtendedLifetime(locks) {} }
+        try FileSystem.createFolder(folder("replay/answer.new"))
+        #expect(reason(folder, mail) == nil)
+        ReplayDesk(directory: folder.path, keys: nil).serve([])
+        #expect(mail.answer(to: "m") == nil && !mail.isPosted)
+        #expect(reason(folder, mail)?.contains("could not say how it ended") == true)
+    }
+
+    @Test func aRequestThatCannotBeUnderstoodEndsTheWait() throws {
+        let folder = try TemporaryFolder()
+        let (mail, locks) = try post(folder)
+        defer { withExtendedLifetime(locks) {} }
+        try folder.write("replay/request", Array("{".utf8))
+        ReplayDesk(directory: folder.path, keys: nil).serve([])
+        #expect(reason(folder, mail)?.contains("could not say how it ended") == true)
+    }
+
+    // Done by an agent that cannot remove it, it would be done again and again.
+    @Test func aRequestThatCannotBeRemovedIsNotDone() throws {
+        let folder = try TemporaryFolder()
+        let (mail, locks) = try post(folder)
+        defer { withExtendedLifetime(locks) {} }
+        try FileSystem.remove(folder("replay/request"))
+        try FileSystem.createFolder(folder("replay/request"))
+        #expect(mail.collect() == nil && mail.isPosted)
+    }
+
+    @Test func theAnswerIsThereBeforeTheWaitMayEnd() throws {
+        let folder = try TemporaryFolder()
+        let (mail, locks) = try post(folder)
+        defer { withExtendedLifetime(locks) {} }
+        ReplayDesk(directory: folder.path, keys: nil).serve([])
+        #expect(mail.answer(to: "m")?.outcome?.exitCode == ReplayOutcome.usageExit)
+    }
+
+    // The command said that no agent took the request while one was settling the one before.
+    @Test func anAgentThatStillSettlesIsNotSaidToBeDeaf() throws {
+        let folder = try TemporaryFolder()
+        let (mail, locks) = try post(folder)
+        defer { withExtendedLifetime(locks) {} }
+        #expect(reason(folder, mail, isLate: true)?.contains("no agent took") == true)
+        let work = try #require(try mail.serve())
+        #expect(reason(folder, mail) == nil)
+        #expect(reason(folder, mail, isLate: true)?.contains("still settles") == true)
+        try FileSystem.remove(folder("replay/request"))
+        #expect(reason(folder, mail, isLate: true) == nil)
+        withExtendedLifetime(work) {}
+    }
+
+    @Test func anAgentThatIsGoneIsSeenWhateverItsFilesSay() throws {
+        let folder = try TemporaryFolder()
+        let mail = ReplayMail(directory: folder.path)
+        let claim = try mail.claim()
+        #expect(reason(folder, mail)?.contains("the agent ended") == true)
+        withExtendedLifetime(claim) {}
+    }
+
+    // A disk that hangs held up signals and the watchdog.
+    @Test func theMainThreadOnlyLooks() throws {
+        let folder = try TemporaryFolder()
+        let (mail, locks) = try post(folder)
+        defer { withExtendedLifetime(locks) {} }
+        let desk = ReplayDesk(directory: folder.path, keys: nil)
+        let bodies = Monitor<[@Sendable () -> Void]>([])
+        for _ in 0..<2 {
+            desk.attend([]) { body in
+                bodies.withLock { $0.append(body) }
+                return try? Thread.start(name: "nothing") {}
+            }
+        }
+        #expect(mail.isPosted && mail.answer(to: "m") == nil)
+        let taken = bodies.withLock { $0 }
+        #expect(taken.count == 1)
+        taken.first?()
+        #expect(!mail.isPosted && mail.answer(to: "m")?.outcome != nil)
+        desk.close()
     }
 }
