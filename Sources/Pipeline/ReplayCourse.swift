@@ -12,8 +12,8 @@ import Sinks
 struct ReplayCourse {
     /// Tickets of replays begin here, out of the reach of ordinary ones.
     static let firstTicket: UInt64 = 1 << 63
-    /// How long a replay goes on without a confirmation.
-    static let patience = Duration.seconds(60)
+    /// How long a replay goes on without a confirmation, beyond what the sink allows a request.
+    static let leastPatience = Duration.seconds(60)
     /// How long it reads at a time, so that the ordinary delivery is not held up.
     static let readingLimit = Duration.milliseconds(20)
 
@@ -21,6 +21,7 @@ struct ReplayCourse {
     private var source: any ReplaySource
     private var plan: DeliveryPlan
     private let limits: SinkConfiguration.Batch
+    private let patience: Duration
     private var spanOfTicket: [UInt64: UInt64] = [:]
     private var unsent: [UInt64: Int] = [:]
     private var hasMore = true
@@ -39,6 +40,7 @@ struct ReplayCourse {
             inFlightLimit: configuration.inFlight)
         plan.startTickets(at: ReplayCourse.firstTicket)
         limits = configuration.batch
+        patience = ReplayCourse.leastPatience + configuration.options.answerTime
     }
 
     /// How many requests are on their way.
@@ -66,8 +68,8 @@ struct ReplayCourse {
     mutating func next(
         at now: MonotonicInstant, pausing: () -> Bool
     ) -> (ticket: UInt64, batch: DeliveryBatch)? {
-        if let waitingSince, now.duration(since: waitingSince) > ReplayCourse.patience {
-            let seconds = ReplayCourse.patience.components.seconds
+        if let waitingSince, now.duration(since: waitingSince) > patience {
+            let seconds = patience.components.seconds
             let reason = lastFailure.map { ": " + $0 } ?? ""
             stop(because: "nothing was confirmed for \(seconds) s\(reason)")
         }

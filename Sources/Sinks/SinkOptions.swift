@@ -15,6 +15,9 @@ public protocol SinkOptions: Sendable {
     /// The file on this machine that is written; nil for what is sent away.
     var writtenPath: String? { get }
 
+    /// The longest that the far side may take until a request comes to its outcome.
+    var answerTime: Duration { get }
+
     /// The most bytes of memory that requests and answers take beside one rendered batch.
     func memoryByteLimit(batch: SinkConfiguration.Batch, inFlight: Int) -> Int
 }
@@ -25,6 +28,9 @@ extension SinkOptions {
 
     /// No file.
     public var writtenPath: String? { nil }
+
+    /// Shorter than anybody's patience.
+    public var answerTime: Duration { .zero }
 
     /// Nothing beside the rendered batch.
     public func memoryByteLimit(batch: SinkConfiguration.Batch, inFlight: Int) -> Int { 0 }

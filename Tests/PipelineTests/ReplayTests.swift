@@ -23,11 +23,11 @@ private func batch(_ count: Int) -> DeliveryBatch {
     return DeliveryBatch(batch: sealed, events: Array(0..<count))
 }
 
-private func configuration() -> SinkConfiguration {
+private func configuration(_ type: String = "type: file, path: /x") -> SinkConfiguration {
     PipelineFixture.configuration(
         """
         inputs: [{id: idp, type: stdin, parser: keycloak}]
-        sinks: [{id: siem, type: file, path: /x, in_flight: 2, retry: {initial: 1s, max: 60s}}]
+        sinks: [{id: siem, \(type), in_flight: 2, retry: {initial: 1s, max: 60s}}]
         """
     ).sinks[0]
 }
@@ -77,9 +77,11 @@ private struct Source: ReplaySource {
 private final class Trial {
     private var course: ReplayCourse
 
-    init(_ record: Record, _ count: Int, failsAtEnd: Bool = false) {
-        course = ReplayCourse(
-            Source(record, count, failsAtEnd: failsAtEnd), to: configuration())
+    init(
+        _ record: Record, _ count: Int, failsAtEnd: Bool = false,
+        to sink: SinkConfiguration = configuration()
+    ) {
+        course = ReplayCourse(Source(record, count, failsAtEnd: failsAtEnd), to: sink)
     }
 
     var inFlightCount: Int { course.inFlightCount }
@@ -151,7 +153,7 @@ struct ReplayCourseTests {
         moment = moment.advanced(by: .seconds(2))
         ticket = try #require(course.send(at: moment))
         #expect(course.take(ticket, busy, at: moment) == 0)
-        moment = start.advanced(by: ReplayCourse.patience + .seconds(30))
+        moment = start.advanced(by: ReplayCourse.leastPatience + .seconds(30))
         #expect(course.send(at: moment) == nil)
         #expect(course.isDone)
         let outcome = course.finish()
@@ -160,14 +162,34 @@ struct ReplayCourseTests {
         #expect(outcome.problem?.contains("503") == true)
     }
 
+    // An indexer that was within its time was given up, and the events counted as not sent.
+    @Test(arguments: [
+        ("type: splunk_hec, acknowledge: true, acknowledge_timeout: 10m", 670),
+        ("type: splunk_hec", 370), ("type: splunk_hec, acknowledge: false", 70),
+        ("type: elasticsearch", 70), ("type: otlp", 70), ("type: http", 70),
+    ])
+    func noAnswerThatTheSinkWaitsForIsTooSlow(type: String, seconds: Int) throws {
+        let auth = type.contains("splunk") ? ", auth: {token: abc}" : ""
+        let endpoint = ", endpoint: 'https://siem.example.com', timeout: 10s"
+        let sink = configuration(type + endpoint + auth)
+        let last = start.advanced(by: .seconds(seconds))
+        for (moment, isOver) in [(last, false), (last.advanced(by: .seconds(1)), true)] {
+            let course = Trial(Record(), 2, to: sink)
+            _ = try #require(course.send())
+            _ = course.send()
+            #expect(course.send(at: moment) == nil)
+            #expect((course.finish().problem != nil) == isOver)
+        }
+    }
+
     @Test func whoeverWasNotLetThroughForLongIsNotImpatient() throws {
         let course = Trial(Record(), 2)
         // All requests in flight were those of the ordinary delivery.
-        let late = start.advanced(by: ReplayCourse.patience * 3)
+        let late = start.advanced(by: ReplayCourse.leastPatience * 3)
         let first = try #require(course.send(at: late))
         let second = try #require(course.send(at: late))
         #expect(course.take(first, .success(()), at: late) == 3)
-        let later = late.advanced(by: ReplayCourse.patience)
+        let later = late.advanced(by: ReplayCourse.leastPatience)
         #expect(course.send(at: later) == nil)
         #expect(course.take(second, .success(()), at: later) == 3)
         #expect(course.finish().problem == nil)

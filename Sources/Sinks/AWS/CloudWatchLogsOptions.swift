@@ -26,6 +26,8 @@ struct CloudWatchLogsOptions: SinkOptions {
 
     var tls: TLSOptions? { aws.http.tls }
 
+    var answerTime: Duration { aws.http.timeout }
+
     func memoryByteLimit(batch: SinkConfiguration.Batch, inFlight: Int) -> Int {
         aws.http.memoryByteLimit(batch: batch, inFlight: inFlight)
     }

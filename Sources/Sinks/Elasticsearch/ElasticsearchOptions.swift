@@ -17,6 +17,8 @@ struct ElasticsearchOptions: SinkOptions {
 
     var tls: TLSOptions? { http.tls }
 
+    var answerTime: Duration { http.timeout }
+
     func memoryByteLimit(batch: SinkConfiguration.Batch, inFlight: Int) -> Int {
         http.memoryByteLimit(batch: batch, inFlight: inFlight)
     }

@@ -57,6 +57,8 @@ struct HTTPSinkOptions: SinkOptions {
 
     var tls: TLSOptions? { http.tls }
 
+    var answerTime: Duration { http.timeout }
+
     func memoryByteLimit(batch: SinkConfiguration.Batch, inFlight: Int) -> Int {
         http.memoryByteLimit(batch: batch, inFlight: inFlight)
     }

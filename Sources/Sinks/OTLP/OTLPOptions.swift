@@ -27,6 +27,8 @@ struct OTLPOptions: SinkOptions {
 
     var tls: TLSOptions? { http.tls }
 
+    var answerTime: Duration { http.timeout }
+
     func memoryByteLimit(batch: SinkConfiguration.Batch, inFlight: Int) -> Int {
         // The records are written before their length is known, so they stand there twice.
         batch.byteLimit * SinkLimit.renderedFactor

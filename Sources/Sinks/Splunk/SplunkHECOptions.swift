@@ -43,6 +43,9 @@ struct SplunkHECOptions: SinkOptions {
 
     var tls: TLSOptions? { http.tls }
 
+    /// An indexer confirms later than it answers.
+    var answerTime: Duration { http.timeout + (acknowledges ? acknowledgeTimeOut : .zero) }
+
     func memoryByteLimit(batch: SinkConfiguration.Batch, inFlight: Int) -> Int {
         http.memoryByteLimit(batch: batch, inFlight: inFlight)
     }
