@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
 import Platform
+import Synchronization
 
 /// Where events rest that a receiver will never take: one file a sink, one JSON object a line.
 ///
@@ -19,7 +20,10 @@ public final class DeadLetter: Sendable {
     let folder: String
     private let byteLimit: Int
     let encryption: EncryptionKeyRing?
-    let state: Monitor<State>
+    // Held by what writes for as long as that takes, on a disk that may be slow.
+    private let state: Monitor<State>
+    // What those see who only look.
+    private let shown: Mutex<State>
 
     struct State {
         var file: File?
@@ -74,15 +78,30 @@ public final class DeadLetter: Sendable {
             }
         }
         self.state = Monitor(state)
+        shown = Mutex(state)
     }
 
-    /// How many bytes the file has.
-    public var byteCount: Int { state.withLock { $0.byteCount } }
+    /// How many bytes the file has. Waits for no disk.
+    public var byteCount: Int { shown.withLock { $0.byteCount } }
 
     /// How many events rest in the file; 0 when somebody has moved it away.
+    ///
+    /// Does not wait for what is being written.
     public var count: Int {
-        state.withLock { state in state.file.map(isNamed) == true ? state.count : 0 }
+        let present = shown.withLock { $0 }
+        return present.file.map(isNamed) == true ? present.count : 0
     }
+
+    /// Runs `body` while nobody else writes, and shows what it leaves.
+    func change<Result>(_ body: (inout State) -> sending Result) -> sending Result {
+        state.withLock { state in
+            defer { show(state) }
+            return body(&state)
+        }
+    }
+
+    /// Lets everybody see this.
+    func show(_ state: State) { shown.withLock { $0 = state } }
 
     /// Appends rejected events and returns when they are safe against power loss.
     ///
@@ -97,7 +116,7 @@ public final class DeadLetter: Sendable {
         _ rejections: [Rejection], of batch: DeliveryBatch, at now: Timestamp
     ) throws(SinkError) {
         let lines = render(rejections, of: batch, at: now)
-        let failure = state.withLock { state -> SinkError? in
+        let failure = change { state -> SinkError? in
             do throws(SystemError) {
                 let file = try open(&state)
                 guard state.byteCount + lines.count <= byteLimit else {
@@ -124,12 +143,12 @@ public final class DeadLetter: Sendable {
     }
 
     /// True when events wait for room in it.
-    public var isFull: Bool { state.withLock { $0.refusedByteCount != nil } }
+    public var isFull: Bool { shown.withLock { $0.refusedByteCount != nil } }
 
     /// True, once, when what found no room would find it now: letters were sent again, or the
     /// file was moved away.
     public func takeRoom() -> Bool {
-        state.withLock { state in
+        change { state in
             guard let byteCount = state.refusedByteCount else { return false }
             let isMoved = state.file.map { !isNamed($0) } ?? true
             guard isMoved || state.byteCount + byteCount <= byteLimit else { return false }
@@ -139,16 +158,23 @@ public final class DeadLetter: Sendable {
     }
 
     /// Reads the entry that begins at `offset`, 0 for the first one; nil behind the last one.
+    ///
+    /// Blank lines, as editors leave them, are passed over.
     public func entry(at offset: Int) throws(SinkError) -> Entry? {
-        guard let file = state.withLock({ $0.file }) else { return nil }
-        let line: [UInt8]
+        guard let file = shown.withLock({ $0.file }) else { return nil }
+        var start = offset
+        var line: [UInt8] = []
         do throws(SystemError) {
-            line = try Self.line(file, at: offset)
+            while line.isEmpty {
+                line = try Self.line(file, at: start)
+                guard line.isEmpty else { break }
+                guard try Self.isBlank(file, at: start) else { return nil }
+                start += 1
+            }
         } catch {
             throw SinkError(sink: sink, "dead_letter: \(error); \(error.advice)")
         }
-        guard !line.isEmpty else { return nil }
-        return try entry(line, at: offset)
+        return try entry(line, at: start)
     }
 
     /// Reads an entry out of its line.
@@ -226,6 +252,11 @@ public final class DeadLetter: Sendable {
             }
             offset += piece.count
         }
+    }
+
+    /// True for a line without a byte; false where no line ends any more.
+    static func isBlank(_ file: File, at offset: Int) throws(SystemError) -> Bool {
+        try file.read(count: 1, at: offset) == [UInt8(ascii: "\n")]
     }
 
     static func line(_ file: File, at offset: Int) throws(SystemError) -> [UInt8] {

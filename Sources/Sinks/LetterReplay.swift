@@ -39,7 +39,7 @@ public final class LetterReplay {
     public init(_ letter: DeadLetter) {
         self.letter = letter
         letter.lookAgain()
-        (file, limit, count) = letter.state.withLock { ($0.file, $0.byteCount, $0.count) }
+        (file, limit, count) = letter.change { ($0.file, $0.byteCount, $0.count) }
     }
 
     /// How much of the file was read, from 0 to 1.
@@ -85,7 +85,7 @@ public final class LetterReplay {
 
     private func isBlank(_ file: File, at offset: Int) throws(SinkError) -> Bool {
         do throws(SystemError) {
-            return try file.read(count: 1, at: offset) == [UInt8(ascii: "\n")]
+            return try DeadLetter.isBlank(file, at: offset)
         } catch {
             throw letter.error("\(error)")
         }
@@ -136,7 +136,7 @@ public final class LetterReplay {
     /// Throws, and leaves all letters, when the disk refuses or somebody has moved the file away.
     public func finish() throws(SinkError) {
         guard let file, passed > 0 else { return }
-        let failure = letter.state.withLock { state -> SinkError? in
+        let failure = letter.change { state -> SinkError? in
             guard state.file === file, letter.isNamed(file) else {
                 return letter.error(
                     "\(letter.path) was moved away meanwhile; what was confirmed is in it still")
@@ -145,10 +145,13 @@ public final class LetterReplay {
                 let kept = try keptFile()
                 try copyRest(of: file, to: kept, limit: state.byteCount)
                 try kept.synchronizeData()
+                let found = try DeadLetter.survey(kept)
                 try FileSystem.rename(temporaryPath, to: letter.path)
-                try FileSystem.synchronizeFolder(letter.folder)
-                (state.count, state.byteCount) = try DeadLetter.survey(kept)
+                (state.count, state.byteCount) = found
                 state.file = kept
+                // Those who look would find that the file they know was moved away.
+                letter.show(state)
+                try FileSystem.synchronizeFolder(letter.folder)
                 return nil
             } catch {
                 return letter.error("\(error); the letters stay and can be sent again")
@@ -202,7 +205,7 @@ extension DeadLetter {
 
     /// Takes the file that has the name by now, where somebody moved or restored one.
     fileprivate func lookAgain() {
-        state.withLock { state in
+        change { state in
             if let file = state.file, isNamed(file) { return }
             state.file = nil
             (state.count, state.byteCount) = (0, 0)

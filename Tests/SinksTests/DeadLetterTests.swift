@@ -31,6 +31,39 @@ import Testing
         #expect(try FileSystem.status(folder("dead/siem.ndjson")).permissions == 0o600)
     }
 
+    // An editor's blank line hid all letters behind it.
+    @Test func aBlankLineIsPassedOver() throws {
+        let folder = try TemporaryFolder()
+        let one = [Rejection(index: 0, reason: "no", code: .refused)]
+        let first = try DeadLetter(folder: folder("dead"), sink: "siem", byteLimit: 1 << 20)
+        try first.append(one, of: Samples.delivery(1), at: Self.now)
+        let line = try folder.read("dead/siem.ndjson")
+        let blank = [UInt8(ascii: "\n")]
+        try folder.write("dead/siem.ndjson", blank + line + blank + blank + line + blank)
+        let letter = try DeadLetter(folder: folder("dead"), sink: "siem", byteLimit: 1 << 20)
+        let front = try #require(try letter.entry(at: 0))
+        let two = try #require(try letter.entry(at: front.end))
+        #expect(front.line == two.line)
+        #expect(try letter.entry(at: two.end) == nil)
+    }
+
+    // The pages of monitoring waited while a long file was written.
+    @Test func whoOnlyLooksDoesNotWaitForTheDisk() throws {
+        let folder = try TemporaryFolder()
+        let letter = try DeadLetter(folder: folder("dead"), sink: "siem", byteLimit: 1 << 20)
+        let one = [Rejection(index: 0, reason: "no", code: .refused)]
+        try letter.append(one, of: Samples.delivery(1), at: Self.now)
+        let seen = Monitor<Int?>(nil)
+        let found: Int? = letter.change { _ in
+            _ = try? Thread.start(name: "look") {
+                let count = letter.byteCount > 0 ? letter.count : 0
+                seen.update { $0 = count }
+            }
+            return seen.wait(timeout: .seconds(10)) { $0 }
+        }
+        #expect(found == 1)
+    }
+
     @Test func aFullOneTakesNothingAndSaysSo() throws {
         let folder = try TemporaryFolder()
         let letter = try DeadLetter(folder: folder("dead"), sink: "siem", byteLimit: 1500)
