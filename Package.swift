@@ -67,7 +67,7 @@ let package = Package(
                 "Inputs", "Parsing", "Sealing", "Ledger", "Sinks", "Events", "Platform",
                 "CMicroHTTPD",
             ],
-            resources: [.embedInCode("Page/status.html")], swiftSettings: swift),
+            resources: [.embedInCode("Status/status.html")], swiftSettings: swift),
         .executableTarget(
             name: "sealtail",
             dependencies: [

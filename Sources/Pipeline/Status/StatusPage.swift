@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
 
-/// The page that people look at: one file, `Page/status.html`, which the build puts into the agent.
+/// The page that people look at: one file, `status.html`, which the build puts into the agent.
 ///
 /// The browser may run and apply what the file holds and nothing else, and may talk to nobody but
 /// this agent: the policy names the hashes of the file's one style and one script.
