@@ -319,7 +319,7 @@ def test_bytes_that_are_truncated_away_are_stated_once(setting):
 @pytest.fixture
 def open_folder():
     """A folder that every user may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="sealtail-open-"))
+    folder = Path(tempfile.mkdtemp(prefix="sealtail-open-", dir="/tmp"))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)

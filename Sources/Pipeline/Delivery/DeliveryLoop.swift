@@ -205,6 +205,28 @@ final class DeliveryLoop: Sendable {
             ["sink": id, "count": cursor.totals.evicted])
     }
 
+    /// Hands requests to the sink: what is new first, then what is sent again.
+    private func send(
+        _ course: inout DeliveryCourse, _ replay: inout RunningReplay?, _ outlet: Outlet,
+        at now: MonotonicInstant
+    ) {
+        let limit = outlet.configuration.inFlight
+        func used(_ replay: RunningReplay?) -> Int {
+            course.plan.inFlightCount + (replay?.course.inFlightCount ?? 0)
+        }
+        while used(replay) < limit, let (ticket, piece) = course.plan.next(at: now) {
+            course.sentAt[ticket] = now
+            outlet.sink.deliver(piece.batch, ticket: ticket)
+        }
+        let end = now.advanced(by: ReplayCourse.readingLimit)
+        while used(replay) < limit,
+            let (ticket, batch) = replay?.course.next(
+                at: now, pausing: { clock.monotonic() >= end })
+        {
+            outlet.sink.deliver(batch, ticket: ticket)
+        }
+    }
+
     // MARK: Reading
 
     /// Takes events from the ledger until a request is full; true when none are left there.
