@@ -64,7 +64,8 @@ public struct SupportBundle: Sendable {
             // The last, as the segments of a ledger may be more than are listed.
             listed.append(configuration.stateFolder)
         }
-        add("files.txt", SupportBundle.listing(listed.filter { !$0.isEmpty }).joined(separator: "\n"))
+        let lines = SupportBundle.listing(listed.filter { !$0.isEmpty })
+        add("files.txt", lines.joined(separator: "\n"))
     }
 
     /// The bundle as a gzipped tar archive.
