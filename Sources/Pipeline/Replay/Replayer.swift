@@ -116,7 +116,8 @@ public struct Replayer {
     ///
     /// - Parameter isLate: whether the agent has had its time to take the request.
     static func reason(_ mail: ReplayMail, directory: String, isLate: Bool) -> String? {
-        if isAgentGone(directory) { return "the agent ended; replay again" }
+        let ended = "the agent ended; replay again"
+        if isAgentGone(directory) { return ended }
         // In this order: the agent is at work before it takes the request.
         if mail.isPosted {
             guard isLate else { return nil }
@@ -125,8 +126,10 @@ public struct Replayer {
                     + "replay again in a minute"
                 : "no agent took the request, though somebody holds \(directory)/lock"
         }
-        return mail.isServed
-            ? nil
+        guard !mail.isServed else { return nil }
+        // It may have been killed since the first look.
+        return isAgentGone(directory)
+            ? ended
             : "the agent is done with the request but could not say how it ended: its log does; "
                 + "is the disk of \(directory) full?"
     }
