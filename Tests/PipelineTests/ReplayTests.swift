@@ -274,9 +274,9 @@ struct ReplayDeskTests {
     }
 
     private func reason(
-        _ folder: TemporaryFolder, _ mail: ReplayMail, isLate: Bool = false
+        _ folder: TemporaryFolder, _ mail: ReplayMail, isLate: Bool = false, isDone: Bool = true
     ) -> String? {
-        Replayer.reason(mail, directory: folder.path, isLate: isLate)
+        Replayer.reason(mail, directory: folder.path, isLate: isLate, isDone: isDone)
     }
 
     // A full disk kept the outcome from being written, and the command waited for ever.
@@ -330,6 +330,17 @@ struct ReplayDeskTests {
         try FileSystem.remove(folder("replay/request"))
         #expect(reason(folder, mail, isLate: true) == nil)
         withExtendedLifetime(work) {}
+    }
+
+    // A killed agent that had lost one lock of two was said to have forgotten its answer.
+    @Test func anAgentThatIsKilledLosesItsLocksOneByOne() throws {
+        let folder = try TemporaryFolder()
+        var (mail, locks) = try post(folder)
+        try FileSystem.remove(folder("replay/request"))
+        #expect(reason(folder, mail, isDone: false) == nil)
+        locks.removeLast()
+        #expect(reason(folder, mail, isDone: false)?.contains("the agent ended") == true)
+        withExtendedLifetime(locks) {}
     }
 
     @Test func anAgentThatIsGoneIsSeenWhateverItsFilesSay() throws {

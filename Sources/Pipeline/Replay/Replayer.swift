@@ -7,6 +7,8 @@ import Sinks
 public struct Replayer {
     /// How long an agent may take to take a request.
     public static let agentPatience = Duration.seconds(15)
+    /// How long a process may take to lose its locks: when it is killed, they go one by one.
+    static let endingPatience = Duration.seconds(2)
     /// How often somebody looks for an answer, a signal, a dead agent.
     static let interval = Duration.milliseconds(50)
 
@@ -88,6 +90,7 @@ public struct Replayer {
         }
         let deadline = clock.monotonic().advanced(by: Replayer.agentPatience)
         var tally = ReplayTally()
+        var silence: MonotonicInstant?
         while true {
             let signal = (try? signals.wait(timeout: Replayer.interval)) ?? nil
             if let answer = mail.answer(to: mark) {
@@ -101,9 +104,14 @@ public struct Replayer {
                 return end(tally, "it was interrupted")
             }
             let wasPosted = mail.isPosted
+            let now = clock.monotonic()
+            let isSilent = !wasPosted && !mail.isServed
+            silence = isSilent ? silence ?? now : nil
+            let isDone =
+                silence.map { now >= $0.advanced(by: Replayer.endingPatience) } ?? false
             guard
                 let reason = Replayer.reason(
-                    mail, directory: directory, isLate: clock.monotonic() >= deadline)
+                    mail, directory: directory, isLate: now >= deadline, isDone: isDone)
             else { continue }
             if let outcome = mail.answer(to: mark)?.outcome { return outcome }
             // Taken at this very moment?
@@ -114,10 +122,13 @@ public struct Replayer {
 
     /// Why there is nothing to wait for any more; nil while there is.
     ///
-    /// - Parameter isLate: whether the agent has had its time to take the request.
-    static func reason(_ mail: ReplayMail, directory: String, isLate: Bool) -> String? {
-        let ended = "the agent ended; replay again"
-        if isAgentGone(directory) { return ended }
+    /// - Parameters:
+    ///   - isLate: whether the agent has had its time to take the request.
+    ///   - isDone: whether nobody has been at work for `endingPatience`.
+    static func reason(
+        _ mail: ReplayMail, directory: String, isLate: Bool, isDone: Bool
+    ) -> String? {
+        if isAgentGone(directory) { return "the agent ended; replay again" }
         // In this order: the agent is at work before it takes the request.
         if mail.isPosted {
             guard isLate else { return nil }
@@ -126,12 +137,9 @@ public struct Replayer {
                     + "replay again in a minute"
                 : "no agent took the request, though somebody holds \(directory)/lock"
         }
-        guard !mail.isServed else { return nil }
-        // It may have been killed since the first look.
-        return isAgentGone(directory)
-            ? ended
-            : "the agent is done with the request but could not say how it ended: its log does; "
-                + "is the disk of \(directory) full?"
+        guard isDone, !mail.isServed else { return nil }
+        return "the agent is done with the request but could not say how it ended: its log does; "
+            + "is the disk of \(directory) full?"
     }
 
     private static func isAgentGone(_ directory: String) -> Bool {
