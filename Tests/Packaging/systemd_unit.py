@@ -35,8 +35,8 @@ def dependencies(package):
 
 def install(machine, package):
     """Installs the package as an administrator would, and makes the user of a provider."""
-    shutil.copy(package, machine.tree / "root" / "sealtail.deb")
-    machine.run("dpkg", "--install", "/root/sealtail.deb")
+    shutil.copy(package, machine.tree / "opt" / "sealtail.deb")
+    machine.run("dpkg", "--install", "/opt/sealtail.deb")
     machine.run("useradd", "--system", "--user-group", "keycloak")
     found = machine.run("systemd-analyze", "verify", "sealtail.service", check=None)
     said = (found.stdout + found.stderr).strip()

@@ -9,17 +9,7 @@ import Testing
 
 private let start = MonotonicInstant(nanoseconds: 0)
 
-private func batch(_ count: Int) -> DeliveryBatch {
-    let events = (0..<count).map {
-        SealedEvent(
-            end: $0 + 1, leaf: .zero, action: .loginFailed, severity: .low, sinkBits: 1)
-    }
-    let sealed = SealedBatch(
-        stream: "a/main/0000000000000000", keyID: 0, sinks: ["s"],
-        bodies: [UInt8](repeating: 0x7B, count: count), events: events, groups: [],
-        positions: [], head: .zero)
-    return DeliveryBatch(batch: sealed, events: Array(0..<count))
-}
+private func batch(_ count: Int) -> DeliveryBatch { PipelineFixture.delivery(count) }
 
 private func plan(inFlight: Int = 2) -> DeliveryPlan {
     DeliveryPlan(

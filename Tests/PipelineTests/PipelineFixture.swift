@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import Events
 import Parsing
 import Platform
 import Sealing
+import Sinks
 import Testing
 
 @testable import Pipeline
@@ -14,6 +16,19 @@ enum PipelineFixture {
         for _ in 0..<3 { folder = FileSystem.folder(of: folder) }
         return folder
     }()
+
+    /// Events of one byte each, sealed for a sink `s`, to be delivered.
+    static func delivery(_ count: Int) -> DeliveryBatch {
+        let events = (0..<count).map {
+            SealedEvent(
+                end: $0 + 1, leaf: .zero, action: .loginFailed, severity: .low, sinkBits: 1)
+        }
+        let sealed = SealedBatch(
+            stream: "a/main/0000000000000000", keyID: 0, sinks: ["s"],
+            bodies: [UInt8](repeating: 0x7B, count: count), events: events, groups: [],
+            positions: [], head: .zero)
+        return DeliveryBatch(batch: sealed, events: Array(0..<count))
+    }
 
     /// The parsers that are shipped.
     static let library = ParserLibrary.load(
