@@ -8,7 +8,7 @@ public struct EventIDMaker: ~Copyable {
     private let agentName: String
     private var writer = ByteWriter(capacity: 64)
     /// A message that holds all up to the position.
-    private var beginning = SHA256State()
+    private var beginning = SHA256()
     private var source: String?
 
     /// The hexadecimal digits of an id.
@@ -47,7 +47,7 @@ public struct EventIDMaker: ~Copyable {
 
     private mutating func begin(_ source: String) {
         if source != self.source {
-            beginning = SHA256State()
+            beginning = SHA256()
             beginning.update(Array("sealtail-id/v1\n\(agentName)\n\(source)\n".utf8).span)
             self.source = source
         }

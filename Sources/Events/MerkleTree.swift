@@ -17,7 +17,7 @@ public struct MerkleTree: Sendable {
     /// Builds the tree over `leaves`, in place of what was there.
     ///
     /// - Parameter leaves: leaf hashes, at least one.
-    public mutating func build(_ leaves: ArraySlice<Digest>, hasher: SHA256Hasher) {
+    public mutating func build(_ leaves: ArraySlice<Digest>) {
         nodes.removeAll(keepingCapacity: true)
         leafCount = leaves.count
         precondition(leafCount > 0)
@@ -27,7 +27,7 @@ public struct MerkleTree: Sendable {
         while level.count > 1 {
             var at = level.lowerBound
             while at + 1 < level.upperBound {
-                nodes.append(hasher.node(nodes[at], nodes[at + 1]))
+                nodes.append(SHA256.node(nodes[at], nodes[at + 1]))
                 at += 2
             }
             if at < level.upperBound { nodes.append(nodes[at]) }
@@ -57,7 +57,6 @@ public struct MerkleTree: Sendable {
 ///
 /// One writer serves one thread; walking a batch in order builds the tree of each group once.
 public struct IntegrityWriter: ~Copyable {
-    private let hasher = SHA256Hasher()
     private var tree = MerkleTree()
     private var stream = ""
     private var group: SealedGroup?
@@ -153,7 +152,7 @@ public struct IntegrityWriter: ~Copyable {
             tree = batch.trees[low]
         } else {
             let leaves = batch.events[groupStart..<groupStart + found.count].map(\.leaf)
-            tree.build(leaves[...], hasher: hasher)
+            tree.build(leaves[...])
         }
         group = found
         stream = batch.stream

@@ -89,8 +89,7 @@ public struct FileKey: Sendable, Hashable {
     ///   - generation: how often the file was truncated under the agent's eyes.
     ///   - firstRecord: the raw bytes of the first whole record; at most 1 KiB of it counts.
     public init(
-        input: String, inode: UInt64, generation: UInt32, firstRecord: Digest,
-        hasher: SHA256Hasher
+        input: String, inode: UInt64, generation: UInt32, firstRecord: Digest
     ) {
         var writer = ByteWriter(capacity: 160)
         writer.append("sealtail-file/v1\n")
@@ -101,7 +100,7 @@ public struct FileKey: Sendable, Hashable {
         writer.append(decimal: UInt64(generation))
         writer.append("\n")
         writer.append(firstRecord.hex())
-        let digest = writer.withBytes { hasher.digest($0) }
+        let digest = writer.withBytes { SHA256.digest($0) }
         self.init(digest)
     }
 

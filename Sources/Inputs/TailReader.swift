@@ -23,7 +23,6 @@ struct TailReader: ~Copyable {
     /// The digest of no bytes, the tail at the beginning of a file.
     let emptyTail: Digest
 
-    private let hasher = SHA256Hasher()
     private let input: String
     private let framing: RecordFraming
     private var splitter: RecordSplitter
@@ -32,7 +31,7 @@ struct TailReader: ~Copyable {
         self.input = input
         self.framing = framing
         splitter = RecordSplitter(framing)
-        emptyTail = hasher.digest([])
+        emptyTail = SHA256.digest([])
     }
 
     // MARK: Reading on
@@ -135,7 +134,7 @@ struct TailReader: ~Copyable {
     func makeKey(_ tail: FileTail) {
         tail.position.key = FileKey(
             input: input, inode: tail.position.inode, generation: tail.position.generation,
-            firstRecord: tail.position.firstRecord, hasher: hasher)
+            firstRecord: tail.position.firstRecord)
         tail.source = tail.position.key.text
     }
 
@@ -159,7 +158,7 @@ struct TailReader: ~Copyable {
     ) throws(SystemError) -> Bool {
         let count = min(Int(offset), FilePosition.tailByteLimit)
         let bytes = try file.read(count: count, at: Int(offset) - count)
-        return bytes.count == count && hasher.digest(bytes) == tail
+        return bytes.count == count && SHA256.digest(bytes) == tail
     }
 
     /// Where reading goes on in a copy of known content: at the position, or at the copy's end when
@@ -179,7 +178,7 @@ struct TailReader: ~Copyable {
         var place = position
         let count = min(Int(size), FilePosition.tailByteLimit)
         let bytes = try file.read(count: count, at: Int(size) - count)
-        place.tail = hasher.digest(bytes)
+        place.tail = SHA256.digest(bytes)
         (place.offset, place.size) = (size, size)
         return place
     }
@@ -214,7 +213,7 @@ struct TailReader: ~Copyable {
         let bytes = try file.read(count: count, at: place - count)
         guard bytes.count == count else { return }
         tail.position.offset = UInt64(place)
-        tail.position.tail = hasher.digest(bytes)
+        tail.position.tail = SHA256.digest(bytes)
         tail.passed.count += UInt64(place - offset)
         tail.examined = max(tail.examined, tail.position.offset)
     }
@@ -263,7 +262,7 @@ struct TailReader: ~Copyable {
         let tailCount = min(offset, FilePosition.tailByteLimit)
         let before = try file.read(count: tailCount, at: offset - tailCount)
         tail.position.offset = UInt64(offset)
-        tail.position.tail = hasher.digest(before)
+        tail.position.tail = SHA256.digest(before)
         tail.examined = UInt64(offset)
         if framing.joinsLines {
             tail.skip = framing.wrapper == .raw ? .continuation : .lines(.continuations)
@@ -288,7 +287,7 @@ struct TailReader: ~Copyable {
     }
 
     private func digest(_ bytes: borrowing [UInt8], _ range: Range<Int>) -> Digest {
-        hasher.digest(bytes.span.extracting(range))
+        SHA256.digest(bytes.span.extracting(range))
     }
 
     /// How many bytes more than are known to be there a read asks for.

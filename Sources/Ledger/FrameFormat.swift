@@ -182,7 +182,7 @@ struct FrameHeader: Equatable, Sendable {
     /// The first eight bytes of the hash of a stream's name, as the header keeps them.
     static func streamID(_ stream: String) -> UInt64 {
         guard !stream.isEmpty else { return 0 }
-        let digest = SHA256Hasher().digest(Array(stream.utf8).span)
+        let digest = SHA256.digest(Array(stream.utf8).span)
         return (0..<8).reduce(0) { $0 | UInt64(digest[byte: $1]) << UInt64($1 * 8) }
     }
 }

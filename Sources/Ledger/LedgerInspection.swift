@@ -56,7 +56,6 @@ public struct LedgerInspection {
     private var next: UInt64 = 0
     private var head = Digest.zero
     private var isBroken = true
-    private let hasher = SHA256Hasher()
 
     /// Opens a state directory, or the folder of the ledger in it.
     ///
@@ -202,7 +201,7 @@ public struct LedgerInspection {
     ) {
         let bodies = batch.bodies.span
         for (index, event) in batch.events.enumerated() {
-            let leaf = hasher.digest(prefix: 0, bodies.extracting(batch.bodyRange(index)))
+            let leaf = SHA256.leaf(bodies.extracting(batch.bodyRange(index)))
             guard leaf != event.leaf else { continue }
             let sequence = batch.firstSequence + UInt64(index)
             note("byte \(offset): event \(sequence): body and leaf differ", &report)

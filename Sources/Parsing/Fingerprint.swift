@@ -66,7 +66,7 @@ public struct Fingerprinter: ~Copyable {
     private let hmac: HMACSHA256
     private let mark: [UInt8]
     /// For each kind, a message that has begun.
-    private let beginnings: [SHA256State]
+    private let beginnings: [SHA256]
     private let alphabet = Array(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
     private var folded = ByteWriter(capacity: 256)

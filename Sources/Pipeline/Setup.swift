@@ -50,13 +50,12 @@ struct Setup: Sendable {
     private static func hash(_ configuration: AgentConfiguration) -> [String: Digest] {
         let nodes = Array(configuration.sinkNodes.values) + configuration.inputs.map(\.node)
         var materials: [String: Digest] = [:]
-        let hasher = SHA256Hasher()
         for path in Set(nodes.flatMap(\.namedFiles)) {
             // What cannot be read is said by the one who needs it.
             guard let bytes = try? FileSystem.read(path, byteLimit: materialByteLimit) else {
                 continue
             }
-            materials[path] = hasher.digest(bytes.span)
+            materials[path] = SHA256.digest(bytes.span)
         }
         return materials
     }

@@ -9,7 +9,6 @@ import Platform
 public struct BodyEncoder: ~Copyable {
     private var ids: EventIDMaker
     private var encoder = CanonicalEncoder()
-    private let hasher = SHA256Hasher()
     private let keepsTenants: Bool
     private var bodies = ByteWriter(capacity: 256 * 1024)
     private var id = ByteWriter(capacity: EventIDMaker.textByteCount)
@@ -55,7 +54,7 @@ public struct BodyEncoder: ~Copyable {
             let start = bodies.count
             encoder.encode(event, in: batch, id: idText, to: &bodies)
             let leaf = bodies.withBytes {
-                hasher.digest(prefix: 0, $0.extracting(start..<$0.count))
+                SHA256.leaf($0.extracting(start..<$0.count))
             }
             events.append(
                 EncodedEvent(

@@ -14,20 +14,20 @@ struct CompactRange {
 
     /// Appends one leaf.
     @inline(__always)
-    mutating func append(_ leaf: Digest, hasher: SHA256Hasher) {
-        append(leaf, level: 0, hasher: hasher)
+    mutating func append(_ leaf: Digest) {
+        append(leaf, level: 0)
     }
 
     /// Appends the root of a complete subtree of 2^level leaves.
     ///
     /// The number of leaves before it must be a multiple of 2^level.
     @inline(__always)
-    mutating func append(_ root: Digest, level start: Int, hasher: SHA256Hasher) {
+    mutating func append(_ root: Digest, level start: Int) {
         precondition(count & (1 << UInt64(start) - 1) == 0)
         var node = root
         var level = start
         while count >> UInt64(level) & 1 == 1 {
-            node = hasher.node(complete[level], node)
+            node = SHA256.node(complete[level], node)
             level += 1
         }
         complete[level] = node
@@ -35,13 +35,13 @@ struct CompactRange {
     }
 
     /// The root over all leaves; SHA-256 of nothing where there are none.
-    func root(hasher: SHA256Hasher) -> Digest {
-        guard count > 0 else { return hasher.digest([]) }
+    var root: Digest {
+        guard count > 0 else { return SHA256.digest([]) }
         var level = count.trailingZeroBitCount
         var node = complete[level]
         level += 1
         while level < CompactRange.levelLimit, count >> UInt64(level) != 0 {
-            if count >> UInt64(level) & 1 == 1 { node = hasher.node(complete[level], node) }
+            if count >> UInt64(level) & 1 == 1 { node = SHA256.node(complete[level], node) }
             level += 1
         }
         return node

@@ -28,7 +28,7 @@ struct GroupTree {
     /// Throws when the path is too long, too short or contradicts what is certain. Nothing becomes
     /// certain before `accept`, unless the walk itself reached what is.
     mutating func walk(
-        leaf: Digest, index start: Int, count: Int, path: [Digest], hasher: SHA256Hasher
+        leaf: Digest, index start: Int, count: Int, path: [Digest]
     ) throws(Objection) {
         walked.removeAll(keepingCapacity: true)
         var node = leaf
@@ -61,7 +61,7 @@ struct GroupTree {
                 }
                 if !isCertain {
                     node =
-                        index & 1 == 1 ? hasher.node(other, node) : hasher.node(node, other)
+                        index & 1 == 1 ? SHA256.node(other, node) : SHA256.node(node, other)
                 }
             }
             index >>= 1

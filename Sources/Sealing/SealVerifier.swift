@@ -16,7 +16,6 @@ public struct SealVerifier: ~Copyable {
     private var keys: TrustedKeys
     private let sink: String?
     private let comparison: MappingComparison?
-    private let hasher = SHA256Hasher()
     private var reader = SignedEventReader()
     private var statement = ByteWriter(capacity: 512)
     private var tree = GroupTree()
@@ -172,7 +171,7 @@ public struct SealVerifier: ~Copyable {
         guard let stream = reader.claim.stream, let sequence = reader.claim.sequence,
             let text = reader.claim.proof
         else { throw Objection("there is no integrity") }
-        let leaf = hasher.digest(prefix: 0, reader.signedBytes.span)
+        let leaf = SHA256.leaf(reader.signedBytes.span)
         let place: GroupPlace
         if let known = try verifyInCurrentGroup(stream, sequence, text, leaf) {
             place = known
@@ -201,8 +200,7 @@ public struct SealVerifier: ~Copyable {
         let path = try Proof.path(
             text.span.extracting(current.head.count..<text.count - current.tail.count))
         try tree.walk(
-            leaf: leaf, index: Int(sequence - current.first), count: current.count, path: path,
-            hasher: hasher)
+            leaf: leaf, index: Int(sequence - current.first), count: current.count, path: path)
         return current.place
     }
 
@@ -224,12 +222,11 @@ public struct SealVerifier: ~Copyable {
         current = nil
         tree.removeAll()
         try tree.walk(
-            leaf: leaf, index: Int(sequence - proof.first), count: proof.count, path: proof.path,
-            hasher: hasher)
+            leaf: leaf, index: Int(sequence - proof.first), count: proof.count, path: proof.path)
         Statement.write(
             stream: name, keyID: proof.keyID, first: proof.first, count: proof.count,
             previous: proof.previous, root: tree.root, to: &statement)
-        let digest = statement.withBytes { hasher.digest($0) }
+        let digest = statement.withBytes { SHA256.digest($0) }
         let known = groupIndex[digest]
         if known.map({ !isSignature(proof.signature, of: $0) }) ?? true {
             report.signatureCheckCount += 1

@@ -22,7 +22,6 @@ public struct Sealer: ~Copyable {
     private var filteredCounts: [UInt64]
     private var tree = CompactRange()
     private var statement = ByteWriter(capacity: 512)
-    private let hasher = SHA256Hasher()
 
     /// Begins a stream.
     ///
@@ -96,7 +95,7 @@ public struct Sealer: ~Copyable {
                 bug("a group of \(groupCount) events")
             }
             var groupTree = MerkleTree()
-            groupTree.build(leaves[at..<at + groupCount], hasher: hasher)
+            groupTree.build(leaves[at..<at + groupCount])
             groups.append(sign(events, at..<at + groupCount, root: groupTree.root))
             trees.append(groupTree)
             at += groupCount
@@ -113,7 +112,7 @@ public struct Sealer: ~Copyable {
     /// The signed note over all events sealed so far; its size is the number of the next event.
     public func checkpointNote() -> String {
         Checkpoint.note(
-            stream: stream, size: nextSequence, root: tree.root(hasher: hasher), key: key)
+            stream: stream, size: nextSequence, root: tree.root, key: key)
     }
 
     /// What `agent.filtered` of a checkpoint holds: `<sink id> <filter digest> <count>` for each
@@ -163,9 +162,9 @@ public struct Sealer: ~Copyable {
         let first = nextSequence
         if range.count == SealedGroup.countLimit, first % UInt64(SealedGroup.countLimit) == 0 {
             tree.append(
-                root, level: SealedGroup.countLimit.trailingZeroBitCount, hasher: hasher)
+                root, level: SealedGroup.countLimit.trailingZeroBitCount)
         } else {
-            for index in range { tree.append(events[index].leaf, hasher: hasher) }
+            for index in range { tree.append(events[index].leaf) }
         }
         Statement.write(
             stream: stream, keyID: key.keyID, first: first, count: range.count, previous: head,
@@ -173,7 +172,7 @@ public struct Sealer: ~Copyable {
         let signature = statement.withBytes { key.sign($0) }
         let group = SealedGroup(
             first: first, count: range.count, previous: head, signature: signature)
-        head = statement.withBytes { hasher.digest($0) }
+        head = statement.withBytes { SHA256.digest($0) }
         nextSequence += UInt64(range.count)
         return group
     }

@@ -122,7 +122,7 @@ public struct FilterConfiguration: Sendable, Equatable {
         list("tenants", tenants, &writer)
         if isEmpty { writer.append("{") }
         writer.append("}")
-        let digest = writer.withBytes { SHA256Hasher().digest($0) }
+        let digest = writer.withBytes { SHA256.digest($0) }
         return String(digest.hex().prefix(SinkFilterLimit.digestDigitCount))
     }
 

@@ -8,7 +8,6 @@ struct StreamAudit {
     private let sink: String?
     private let settlements: SinkSettlements
     private var report: VerificationReport
-    private let hasher = SHA256Hasher()
     private var byName: [String: Int] = [:]
     private var successors: [String: [Int]] = [:]
 
@@ -188,7 +187,7 @@ struct StreamAudit {
                 continue
             }
             report.comparedRootCount += 1
-            if tree.root(hasher: hasher) != checkpoint.root {
+            if tree.root != checkpoint.root {
                 find(
                     .badCheckpoint, stream, checkpoint.size...checkpoint.size,
                     "the root does not match the events below it")
@@ -219,7 +218,7 @@ struct StreamAudit {
             if leaves[at].hash != hash { return false }
             at += 1
         }
-        tree.append(hash, hasher: hasher)
+        tree.append(hash)
         return true
     }
 

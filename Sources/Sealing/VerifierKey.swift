@@ -60,7 +60,7 @@ public struct VerifierKey: Sendable, Hashable, CustomStringConvertible {
     public var description: String { text }
 
     static func keyID(name: String, publicKey: [UInt8]) -> UInt32 {
-        let digest = SHA256Hasher().digest(
+        let digest = SHA256.digest(
             Array(name.utf8) + [UInt8(ascii: "\n"), algorithm] + publicKey)
         var number: UInt32 = 0
         for index in 0..<4 { number = number << 8 | UInt32(digest[byte: index]) }

@@ -6,7 +6,6 @@ import Platform
 struct SealedLine: ~Copyable {
     private static let mark = Array(",\"integrity\":{\"stream\":".utf8)
 
-    private let hasher = SHA256Hasher()
     private var rendering = CanonicalRendering()
     private var output = ByteWriter(capacity: 2048)
 
@@ -25,7 +24,7 @@ struct SealedLine: ~Copyable {
             let severity = document["severity"]?.string.flatMap(SealedLine.severity)
         else { return nil }
         let event = SealedEvent(
-            end: body.count, leaf: hasher.digest(prefix: 0, body.span), action: action,
+            end: body.count, leaf: SHA256.leaf(body.span), action: action,
             severity: severity, sinkBits: 1)
         // Only its number is asked of the group; what else it knows stands in the proof.
         let group = SealedGroup(

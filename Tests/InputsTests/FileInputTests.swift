@@ -193,10 +193,9 @@ struct FileInputTests {
         try following.folder.write("app.log", "one\r\ntwo\n")
         try following.read(2)
         let inode = try FileSystem.status(following.folder("app.log")).inode
-        let hasher = SHA256Hasher()
-        let record = hasher.digest(Array("one".utf8)).hex()
+        let record = SHA256.digest(Array("one".utf8)).hex()
         let text = "sealtail-file/v1\ntest\n\(inode)\n0\n" + record
-        let expected = hasher.digest(Array(text.utf8)).hex().prefix(32)
+        let expected = SHA256.digest(Array(text.utf8)).hex().prefix(32)
         #expect(following.records[0].source == String(expected))
     }
 
@@ -212,7 +211,7 @@ struct FileInputTests {
         #expect(file.firstRecordByteCount == 1024)
         #expect(
             file.firstRecord
-                == SHA256Hasher().digest([UInt8](repeating: UInt8(ascii: "k"), count: 1024)))
+                == SHA256.digest([UInt8](repeating: UInt8(ascii: "k"), count: 1024)))
     }
 
     // MARK: State and wake-up

@@ -67,16 +67,15 @@ struct FramePageTests {
     private var batch: SealedBatch {
         let body = Array("{\"action\":\"LoginSucceeded\"}".utf8)
         let statement = Array("statement".utf8)
-        let hasher = SHA256Hasher()
         let event = SealedEvent(
-            end: body.count, leaf: hasher.digest(prefix: 0, body.span), action: .loginSucceeded,
+            end: body.count, leaf: SHA256.leaf(body.span), action: .loginSucceeded,
             severity: .low, sinkBits: 1)
         let group = SealedGroup(
             first: 0, count: 1, previous: .zero, signature: Array(0..<64))
         return SealedBatch(
             stream: stream, keyID: 0xA1B2_C3D4, sinks: ["siem"], bodies: body, events: [event],
             groups: [group], positions: [filePosition(offset: 820)],
-            head: hasher.digest(statement.span))
+            head: SHA256.digest(statement.span))
     }
 
     private var slot: [UInt8] {

@@ -42,7 +42,6 @@ struct BatchMaker {
     var next: UInt64 = 0
     var head = Digest.zero
     var sinks = ["siem", "archive"]
-    private let hasher = SHA256Hasher()
 
     init(seed: UInt64) {
         generator = SeededGenerator(seed: seed)
@@ -60,7 +59,7 @@ struct BatchMaker {
             bodies += body
             events.append(
                 SealedEvent(
-                    end: bodies.count, leaf: hasher.digest(prefix: 0, body.span),
+                    end: bodies.count, leaf: SHA256.leaf(body.span),
                     action: Action.allCases.randomElement(using: &generator) ?? .loginSucceeded,
                     severity: Severity.allCases.randomElement(using: &generator) ?? .info,
                     sinkBits: UInt64.random(in: 0...3, using: &generator)))
@@ -73,7 +72,7 @@ struct BatchMaker {
                 SealedGroup(
                     first: next, count: size, previous: head,
                     signature: (0..<64).map { _ in UInt8.random(in: 0...255, using: &generator) }))
-            head = hasher.digest(head.bytes.span)
+            head = SHA256.digest(head.bytes.span)
             next += UInt64(size)
             rest -= size
         }

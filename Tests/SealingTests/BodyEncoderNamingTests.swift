@@ -50,8 +50,7 @@ struct BodyEncoderNamingTests {
         let text =
             "sealtail-id/v1\na.example.com\n\(source)\n\(position)\n0\n" + Hex.encode(digits)
         let whole = Array(text.utf8)
-        let hasher = SHA256Hasher()
-        return String(hasher.digest(whole.span).hex().prefix(32))
+        return String(SHA256.digest(whole.span).hex().prefix(32))
     }
 
     @Test func offsetsAreTheRule() {

@@ -82,7 +82,6 @@ func canonical(_ bytes: [UInt8]) -> [UInt8]? {
 
 /// Bodies that are ready to be sealed.
 func encoded(_ bodies: [[UInt8]]) throws -> EncodedBatch {
-    let hasher = SHA256Hasher()
     var all: [UInt8] = []
     var events: [EncodedEvent] = []
     for body in bodies {
@@ -90,7 +89,7 @@ func encoded(_ bodies: [[UInt8]]) throws -> EncodedBatch {
         let fact = try JSONText(bytes: body)
         events.append(
             EncodedEvent(
-                end: all.count, leaf: hasher.digest(prefix: 0, body.span),
+                end: all.count, leaf: SHA256.leaf(body.span),
                 action: Action(name: fact["action"]) ?? .unclassified,
                 outcome: Outcome.allCases.first { "\($0.word)" == fact["outcome"] } ?? .unknown,
                 severity: Severity.allCases.first { "\($0.word)" == fact["severity"] } ?? .info,

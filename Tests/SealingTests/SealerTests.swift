@@ -37,7 +37,6 @@ struct SealerTests {
     }
 
     @Test func theTreeOfTheStreamIsTheSameHoweverGroupsAreCut() throws {
-        let hasher = SHA256Hasher()
         var numbers = SeededNumbers(11)
         for _ in 0..<20 {
             var sealer = try sealer()
@@ -49,7 +48,7 @@ struct SealerTests {
                 leaves += batch.events.map(\.leaf)
                 guard !leaves.isEmpty else { continue }
                 var tree = MerkleTree()
-                tree.build(leaves[...], hasher: hasher)
+                tree.build(leaves[...])
                 let lines = sealer.checkpointNote().split(separator: "\n")
                 #expect(lines[1] == "\(leaves.count)")
                 #expect(lines[2] == Base64.encode(tree.root.bytes))

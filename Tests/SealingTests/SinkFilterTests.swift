@@ -42,7 +42,7 @@ struct SinkFilterTests {
         other.tenants = ["a", "b", "a"]
         #expect(one.digest == other.digest)
         let text = #"{"actions":["ConsentGranted","LoginFailed"],"tenants":["a","b"]}"#
-        let digest = SHA256Hasher().digest(Array(text.utf8)).hex()
+        let digest = SHA256.digest(Array(text.utf8)).hex()
         #expect(one.digest == String(digest.prefix(16)))
     }
 

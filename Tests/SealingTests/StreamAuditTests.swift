@@ -134,7 +134,7 @@ struct StreamAuditTests {
 
     @Test func aSuccessorThatKnowsAnotherEndIsAFork() throws {
         guard case .stream(let name, let size, _) = first.end else { return }
-        let head = SHA256Hasher().digest([1])
+        let head = SHA256.digest([1])
         for size in [size, size - 3] {
             let other = try TestStream(
                 key, epoch: "00000000000000cc", groups: [1],
@@ -166,11 +166,10 @@ struct StreamAuditTests {
     }
 
     @Test func aFirstGroupThatNamesOneBeforeItIsAChainBreak() throws {
-        let digest = SHA256Hasher().digest([1])
-        let hasher = SHA256Hasher()
+        let digest = SHA256.digest([1])
         let body = Array(#"{"id":"x"}"#.utf8)
         let stream = "idp1.example.com/main/00000000000000aa"
-        let leaf = hasher.digest(prefix: 0, body.span)
+        let leaf = SHA256.leaf(body.span)
         var statement = ByteWriter()
         Statement.write(
             stream: stream, keyID: key.keyID, first: 0, count: 1, previous: digest, root: leaf,

@@ -59,7 +59,6 @@ enum Samples {
 
     /// Seals bodies in groups of `size`, with a signature that nobody will ask about.
     static func batch(_ bodies: [String], first: UInt64 = 0, groupSize: Int = 3) -> SealedBatch {
-        let hasher = SHA256Hasher()
         var batch = SealedBatch(
             stream: stream, keyID: 0x329f_d991, sinks: ["siem"], bodies: [], events: [],
             groups: [], positions: [], head: .zero)
@@ -69,7 +68,7 @@ enum Samples {
             let name = body.split(separator: "\"").dropFirst(3).first.map { String($0) } ?? ""
             batch.events.append(
                 SealedEvent(
-                    end: batch.bodies.count, leaf: hasher.digest(prefix: 0, bytes.span),
+                    end: batch.bodies.count, leaf: SHA256.leaf(bytes.span),
                     action: Action(name: name) ?? .unclassified, severity: .info, sinkBits: 1))
         }
         var start = 0

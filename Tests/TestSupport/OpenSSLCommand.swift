@@ -40,7 +40,7 @@ public enum OpenSSLCommand {
             "-out", folder("\(name).der"),
         ])
         let bytes = try FileSystem.read(folder("\(name).der"), byteLimit: 1 << 16)
-        return Base64.encode(SHA256Hasher().digest(bytes).bytes)
+        return Base64.encode(SHA256.digest(bytes).bytes)
     }
 
     /// Runs the command; throws when it does not end well.

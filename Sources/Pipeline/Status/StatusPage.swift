@@ -43,6 +43,6 @@ struct StatusPage: Sendable {
             let last = ByteSearch.first(end, in: html.span, (first + start.count)..<html.count)
         else { return "'none'" }
         let text = Array(html[(first + start.count)..<last])
-        return "'sha256-\(Base64.encode(SHA256Hasher().digest(text).bytes))'"
+        return "'sha256-\(Base64.encode(SHA256.digest(text).bytes))'"
     }
 }

@@ -62,7 +62,7 @@ public struct CertificateChain: Sendable, Equatable {
         defer { CRYPTO_free(start, nil, 0) }
         // Safe because the bytes outlive the copy.
         let bytes = Array(UnsafeBufferPointer(start: start, count: count))
-        return Base64.encode(SHA256Hasher().digest(bytes).bytes)
+        return Base64.encode(SHA256.digest(bytes).bytes)
     }
 
     // Safe because the certificate is the caller's and alive.

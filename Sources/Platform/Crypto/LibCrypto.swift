@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import CCrypto
 
-/// SHA-256 under way (FIPS 180-4). A copy goes on by itself, so what many messages begin with
-/// is hashed once.
+/// SHA-256 (FIPS 180-4): of a whole message at once, or under way. A copy of what is under way
+/// goes on by itself, so what many messages begin with is hashed once.
 ///
 /// These are libcrypto's plain functions: the way through its providers costs forty
 /// nanoseconds more for each digest, and a line of a log needs five.
-public struct SHA256State: Sendable {
+public struct SHA256: Sendable {
     private var context = SHA256_CTX()
 
     /// Begins a digest.
@@ -52,29 +52,25 @@ public struct SHA256State: Sendable {
     }
 }
 
-/// SHA-256 of whole messages.
-public struct SHA256Hasher: Sendable {
-    /// Hashes.
-    public init() {}
-
+extension SHA256 {
     /// The digest of some bytes.
-    public func digest(_ bytes: Span<UInt8>) -> Digest {
-        var state = SHA256State()
+    public static func digest(_ bytes: Span<UInt8>) -> Digest {
+        var state = SHA256()
         state.update(bytes)
         return state.finish()
     }
 
-    /// The digest of one byte followed by others, as a Merkle leaf needs it.
-    public func digest(prefix: UInt8, _ bytes: Span<UInt8>) -> Digest {
-        var state = SHA256State()
-        state.update(prefix)
+    /// The hash of a Merkle leaf, RFC 9162 §2.1.1: a byte 0, the bytes.
+    public static func leaf(_ bytes: Span<UInt8>) -> Digest {
+        var state = SHA256()
+        state.update(0)
         state.update(bytes)
         return state.finish()
     }
 
-    /// The digest of a Merkle node: a byte 1, the left digest, the right digest.
-    public func node(_ left: Digest, _ right: Digest) -> Digest {
-        var state = SHA256State()
+    /// The hash of a Merkle node, RFC 9162 §2.1.1: a byte 1, the left digest, the right digest.
+    public static func node(_ left: Digest, _ right: Digest) -> Digest {
+        var state = SHA256()
         // Safe because the stack buffer has room for the 65 bytes that are written and hashed.
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 1 + 2 * Digest.byteCount) {
             buffer in
@@ -89,7 +85,7 @@ public struct SHA256Hasher: Sendable {
     }
 
     /// The digest of an array.
-    public func digest(_ bytes: [UInt8]) -> Digest {
+    public static func digest(_ bytes: [UInt8]) -> Digest {
         digest(bytes.span)
     }
 }
@@ -98,8 +94,8 @@ public struct SHA256Hasher: Sendable {
 public struct HMACSHA256: Sendable {
     private static let blockByteCount = 64
 
-    private var inner = SHA256State()
-    private var outer = SHA256State()
+    private var inner = SHA256()
+    private var outer = SHA256()
 
     /// Prepares a key, which must not be empty.
     public init(key: Secret) {
@@ -110,7 +106,7 @@ public struct HMACSHA256: Sendable {
     public init(key: [UInt8]) {
         if key.isEmpty { bug("HMAC with an empty key") }
         var block = key
-        if key.count > HMACSHA256.blockByteCount { block = SHA256Hasher().digest(key).bytes }
+        if key.count > HMACSHA256.blockByteCount { block = SHA256.digest(key).bytes }
         block += [UInt8](repeating: 0, count: HMACSHA256.blockByteCount - block.count)
         for index in block.indices { block[index] ^= 0x36 }
         inner.update(block.span)
@@ -135,10 +131,10 @@ public struct HMACSHA256: Sendable {
     }
 
     /// Starts a tag over several pieces: add them, then give the state to `finish`.
-    public func begin() -> SHA256State { inner }
+    public func begin() -> SHA256 { inner }
 
     /// Ends a tag that `begin` started.
-    public func finish(_ message: SHA256State) -> Digest {
+    public func finish(_ message: SHA256) -> Digest {
         var state = outer
         state.update(message.finish())
         return state.finish()

@@ -25,7 +25,6 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
     private let client: AWSClient
     private let options: CloudWatchLogsOptions
     private let id: String
-    private let hasher = SHA256Hasher()
     private var rendering: EventRendering
     private var fields = BodyFields()
     private var lines = ByteWriter(capacity: 1 << 20)
@@ -160,7 +159,7 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
                 ("Content-Type", "application/x-amz-json-1.1"),
                 ("X-Amz-Target", "Logs_20140328.\(action)"),
             ],
-            payload: hasher.digest(body))
+            payload: SHA256.digest(body))
     }
 
     private func time(_ batch: borrowing SealedBatch, _ event: Int) -> Timestamp? {

@@ -22,7 +22,6 @@ final class S3Sink: Sink, @unchecked Sendable {
 
     private let client: AWSClient
     private let options: S3Options
-    private let hasher = SHA256Hasher()
     private let gzip: GzipEncoder?
     private let zstd: ZstdEncoder?
     private var rendering: EventRendering
@@ -107,7 +106,7 @@ final class S3Sink: Sink, @unchecked Sendable {
         let question = SignatureV4.Request(
             method: "GET", path: options.path(),
             query: [("list-type", "2"), ("max-keys", "1"), ("prefix", options.prefix)],
-            headers: [], payload: hasher.digest(nothing))
+            headers: [], payload: SHA256.digest(nothing))
         switch client.exchange(question, nothing) {
         case .success: return nil
         case .failure(let error): return error
@@ -134,7 +133,7 @@ final class S3Sink: Sink, @unchecked Sendable {
     // MARK: Inside
 
     private func put(_ key: String, _ body: Span<UInt8>, _ count: Int, _ ticket: UInt64) {
-        let digest = hasher.digest(body)
+        let digest = SHA256.digest(body)
         var headers = options.fixedHeaders
         headers.append(("Content-Type", options.compression.names.mediaType))
         // Both are wanted of an object that is to be locked.
@@ -187,7 +186,7 @@ enum ObjectKey {
     ) -> String {
         var first: UInt64 = 0
         var last: UInt64 = 0
-        var state = SHA256State()
+        var state = SHA256()
         batch.forEach { index, sealed, event in
             last = sealed.firstSequence + UInt64(event)
             if index == 0 { first = last }

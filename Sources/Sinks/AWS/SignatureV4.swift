@@ -58,7 +58,7 @@ struct SignatureV4: Sendable {
             headers, names, request.payload.hex(),
         ].joined(separator: "\n")
         let scope = "\(time.prefix(8))/\(region)/\(service)/aws4_request"
-        let digest = SHA256Hasher().digest(Array(canonical.utf8)).hex()
+        let digest = SHA256.digest(Array(canonical.utf8)).hex()
         let text = ["AWS4-HMAC-SHA256", time, scope, digest].joined(separator: "\n")
         let signature = key(credentials, day: String(time.prefix(8)))
             .tag(Array(text.utf8).span).hex()

@@ -44,7 +44,6 @@ public final class DocumentComparer {
     private let model: DocumentModel
     private var rendering: DocumentRendering
     private var output = ByteWriter(capacity: 4096)
-    private let hasher = SHA256Hasher()
 
     private init(_ model: DocumentModel, _ rendering: consuming DocumentRendering) {
         self.model = model
@@ -84,7 +83,7 @@ public final class DocumentComparer {
             return .notCompared("the document was made by a mapping that is not known here")
         }
         output.removeAll()
-        let leaf = hasher.digest(prefix: 0, signedBytes)
+        let leaf = SHA256.leaf(signedBytes)
         guard rendering.append(body: signedBytes, leaf: leaf, to: &output),
             let made = output.withBytes({ (bytes: Span<UInt8>) -> JSONDocument? in
                 try? JSONDocument(reading: bytes)

@@ -45,7 +45,7 @@ final class HTTPSink: Sink, @unchecked Sendable {
         var agent: String?
         body.removeAll()
         if options.body == .array { body.append("[") }
-        var state = SHA256State()
+        var state = SHA256()
         batch.forEach { index, sealed, event in
             guard rendering.append(sealed, event: event, to: &body) else {
                 events.rejections.append(.unrenderable(index))

@@ -45,8 +45,8 @@ extension CRC32C {
     }
 }
 
-extension SHA256Hasher {
-    func digest(prefix: UInt8, _ bytes: [UInt8]) -> Digest { digest(prefix: prefix, bytes.span) }
+extension SHA256 {
+    static func leaf(_ bytes: [UInt8]) -> Digest { leaf(bytes.span) }
 }
 
 extension Digest {

@@ -4,31 +4,29 @@ import Testing
 
 @Suite struct CryptoTests {
     @Test func sha256GivesThePublishedDigests() {
-        let hasher = SHA256Hasher()
         #expect(
-            hasher.digest([UInt8]()).hex()
+            SHA256.digest([UInt8]()).hex()
                 == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
         // The second digest shows that the context is clean again.
         #expect(
-            hasher.digest(Array("abc".utf8)).hex()
+            SHA256.digest(Array("abc".utf8)).hex()
                 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
     }
 
     @Test func leavesAndNodesAreHashedWithTheirPrefix() {
-        let hasher = SHA256Hasher()
         let body = Array("body".utf8)
-        #expect(hasher.digest(prefix: 0, body) == hasher.digest([0] + body))
-        let left = hasher.digest([1])
-        let right = hasher.digest([2])
-        #expect(hasher.node(left, right) == hasher.digest([1] + left.bytes + right.bytes))
-        #expect(hasher.node(left, right) != hasher.node(right, left))
-        var state = SHA256State()
+        #expect(SHA256.leaf(body) == SHA256.digest([0] + body))
+        let left = SHA256.digest([1])
+        let right = SHA256.digest([2])
+        #expect(SHA256.node(left, right) == SHA256.digest([1] + left.bytes + right.bytes))
+        #expect(SHA256.node(left, right) != SHA256.node(right, left))
+        var state = SHA256()
         state.update(UInt8(1))
         let beginning = state
         state.update(left)
         state.update(right.bytes.span)
-        #expect(state.finish() == hasher.node(left, right))
-        #expect(beginning.finish() == hasher.digest([1]))
+        #expect(state.finish() == SHA256.node(left, right))
+        #expect(beginning.finish() == SHA256.digest([1]))
     }
 
     @Test func aDigestKeepsItsBytesInOrder() {

@@ -42,7 +42,7 @@ import Testing
 
     @Test func aRequestIsSignedOverItsBody() throws {
         let request = try request("compression: none")
-        let digest = SHA256Hasher().digest(request.body)
+        let digest = SHA256.digest(request.body)
         #expect(request.method == "PUT")
         #expect(request.headers["x-amz-content-sha256"] == digest.hex())
         #expect(request.headers["x-amz-checksum-sha256"] == Base64.encode(digest.bytes))

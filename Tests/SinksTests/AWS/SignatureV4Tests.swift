@@ -19,7 +19,6 @@ import Testing
         let tests = FileSystem.folder(of: FileSystem.folder(of: FileSystem.folder(of: #filePath)))
         let table = try JSONDocument(
             reading: FileSystem.read("\(tests)/Fixtures/aws/signatures.json", byteLimit: 1 << 20))
-        let hasher = SHA256Hasher()
         return try #require(table["cases"]?.array).map { one in
             let text = { (key: String) in try #require(one[key]?.string) }
             let pairs = { (key: String) -> [(name: String, value: String)] in
@@ -41,7 +40,7 @@ import Testing
                     method: try text("method"), path: try text("path"),
                     query: try pairs("query"),
                     headers: try pairs("headers") + [("Host", try text("host"))],
-                    payload: hasher.digest(Array(try text("body").utf8))),
+                    payload: SHA256.digest(Array(try text("body").utf8))),
                 credentials: try #require(credentials),
                 moment: try #require(WrittenTime.internet(try text("time"))),
                 added: Dictionary(uniqueKeysWithValues: added))
