@@ -73,4 +73,29 @@ import Testing
         #expect(reason.contains("/nowhere/at/all/out"))
     }
 
+    /// A named pipe that nobody reads takes 64 KiB and then holds its writer for ever.
+    @Test(arguments: ["pipe", "folder", "device"])
+    func whatIsNoFileIsRefusedAndNotWaitedFor(kind: String) throws {
+        let folder = try TemporaryFolder()
+        switch kind {
+        case "pipe": try folder.createPipe("out")
+        case "folder": try folder.createFolder("out")
+        default: try FileSystem.createLink(folder("out"), to: "/dev/null")
+        }
+        let sink = try sink(folder("out"))
+        let batch = Samples.delivery(200)
+        #expect(sink.probe()?.code == .place)
+        guard case .alarm(let reason, .place)? = Samples.failure(sink, batch) else {
+            Issue.record("no alarm")
+            return
+        }
+        #expect(reason.contains("out: is a \(kind) and no file"))
+        if kind == "folder" {
+            try FileSystem.removeFolder(folder("out"))
+        } else {
+            try folder.remove("out")
+        }
+        #expect(Samples.failure(sink, batch) == nil)
+        #expect(try folder.read("out") == Samples.lines(batch, .canonical))
+    }
 }

@@ -42,7 +42,6 @@ final class FileSink: Sink, @unchecked Sendable {
     private var rendering: EventRendering
     private var output = ByteWriter(capacity: 1 << 16)
     private var file: File?
-    private var isRegular = true
     // Rendered batches that are not written yet: where each ends in `output`.
     private var waiting: [(ticket: UInt64, end: Int, rejections: [Rejection])] = []
     private let wakeUp = Monitor(false)
@@ -101,6 +100,7 @@ final class FileSink: Sink, @unchecked Sendable {
 
     /// Only looks: an agent may be writing to the file, and a new one would belong to who asks.
     func probe() -> DeliveryError? {
+        if let refusal { return refusal }
         do throws(SystemError) {
             if FileSystem.exists(path) {
                 _ = try File(path, .write, [.append, .nonBlocking])
@@ -115,9 +115,26 @@ final class FileSink: Sink, @unchecked Sendable {
             }
             return nil
         } catch {
-            // A pipe that nobody reads yet is waited for when there is something to write.
-            if error.code == "ENXIO" { return nil }
             return Self.failure(error)
+        }
+    }
+
+    /// Why nothing is written to what lies at the path: only a file keeps what it is given, and
+    /// a pipe that nobody reads would hold the sink for ever.
+    private var refusal: DeliveryError? {
+        guard let kind = try? FileSystem.status(path).kind, kind != .regular else { return nil }
+        let reason = "\(path): is \(Self.words(kind)) and no file, so it keeps nothing; "
+            + "name a file, or use a sink of type stdout"
+        return .alarm(reason: reason, code: .place)
+    }
+
+    private static func words(_ kind: FileStatus.Kind) -> String {
+        switch kind {
+        case .pipe: "a pipe"
+        case .directory: "a folder"
+        case .socket: "a socket"
+        case .device: "a device"
+        case .regular, .symbolicLink, .other: "something else"
         }
     }
 
@@ -138,12 +155,12 @@ final class FileSink: Sink, @unchecked Sendable {
 
     /// Writes all that waits with one write and one fdatasync; nil when it is safe.
     private func writeWaiting() -> DeliveryError? {
+        if let refusal {
+            file = nil
+            return refusal
+        }
         do throws(SystemError) {
             var file = try openFile()
-            guard isRegular else {
-                try output.withBytes { (bytes) throws(SystemError) in try file.writeNext(bytes) }
-                return nil
-            }
             // What the last stop has left uncompressed.
             if isFirst { beginArchive() }
             isFirst = false
@@ -207,7 +224,6 @@ final class FileSink: Sink, @unchecked Sendable {
     /// The open file at the path; a new one where the old one was moved away.
     private func openFile() throws(SystemError) -> File {
         if let file {
-            guard isRegular else { return file }
             let open = try file.status()
             if let named = try? FileSystem.status(path), named.inode == open.inode,
                 named.device == open.device
@@ -216,14 +232,14 @@ final class FileSink: Sink, @unchecked Sendable {
             }
         }
         let isNew = !FileSystem.exists(path)
+        // Not blocking, should a pipe have come into its place this very moment.
         let opened = try File(
-            path, .readWrite, [.create, .append], permissions: FileSink.permissions)
-        isRegular = try opened.status().kind == .regular
+            path, .readWrite, [.create, .append, .nonBlocking], permissions: FileSink.permissions)
         if isNew {
             // The name must survive a power failure as well as what is written under it.
             try FileSystem.synchronizeFolder(FileSystem.folder(of: path))
         }
-        if isRegular { try removeHalfLine(opened) }
+        try removeHalfLine(opened)
         file = opened
         return opened
     }
