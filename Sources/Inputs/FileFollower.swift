@@ -42,6 +42,7 @@ final class FileFollower {
     var nextReview: MonotonicInstant
 
     private var isWoken = false
+    private var lastBatch = MonotonicInstant(nanoseconds: .min)
     private var queue = TailQueue()
     private var polled: [FileTail] = []
     private var nextPoll = MonotonicInstant(nanoseconds: .max)
@@ -69,10 +70,14 @@ final class FileFollower {
     /// The next batch, or nil when the time is up, or earlier when something woke the watch.
     func next(waitingAtMost timeout: Duration) -> RecordBatch? {
         let deadline = clock.monotonic().advanced(by: timeout)
+        gather(until: deadline)
         while true {
             let now = clock.monotonic()
             lookAround(now)
-            if let batch = takeNotice() ?? readNext() ?? takeNotice() { return batch }
+            if let batch = takeNotice() ?? readNext() ?? takeNotice() {
+                lastBatch = now
+                return batch
+            }
             let later = clock.monotonic()
             guard later < deadline, !isWoken else {
                 isWoken = false
@@ -81,6 +86,15 @@ final class FileFollower {
             let due = min(deadline, nextPoll, isRescanWanted ? earliestRescan : nextRescan)
             take(watch.wait(timeout: max(.zero, due.duration(since: later))))
         }
+    }
+
+    /// Rests after a batch that was the last there was, so that lines which are written one by one
+    /// are not read, parsed and sealed one by one.
+    private func gather(until deadline: MonotonicInstant) {
+        guard queue.isEmpty, notices.isEmpty else { return }
+        let end = min(lastBatch.advanced(by: timing.gather), deadline)
+        let now = clock.monotonic()
+        if now < end { isWoken = watch.rest(end.duration(since: now)) }
     }
 
     /// Closes every file.

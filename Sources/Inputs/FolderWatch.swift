@@ -33,6 +33,11 @@ final class WatchSource: Sendable {
         isWoken.exchange(false, ordering: .acquiring)
     }
 
+    /// Sleeps whatever happens in the folders, unless it is woken.
+    func rest(_ duration: Duration) {
+        _ = watcher?.rest(duration) ?? bell.wait(timeout: duration)
+    }
+
     /// Waits for events; none come without inotify.
     func wait(timeout: Duration) throws(SystemError) -> [WatchEvent] {
         if let watcher { return try watcher.wait(timeout: timeout) }
@@ -105,6 +110,12 @@ final class FolderWatch {
             if let change, change != changes.last { changes.append(change) }
         }
         return (changes, source.takeWake())
+    }
+
+    /// Sleeps without being told of changes; true when somebody woke it.
+    func rest(_ duration: Duration) -> Bool {
+        source.rest(duration)
+        return source.takeWake()
     }
 
     private func change(_ event: WatchEvent) -> Change? {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
+import Glibc
 import Platform
 import TestSupport
 import Testing
@@ -22,6 +23,27 @@ struct FileInputTests {
         try following.folder.append("app.log", "two\nthree\n")
         #expect(try following.read(3) == ["one", "two", "three"])
         #expect(following.records.map(\.offset) == [0, 4, 8])
+    }
+
+    @Test func linesThatAreWrittenOneByOneComeTogether() throws {
+        let following = try Following(gather: .seconds(600))
+        try following.folder.write("app.log", "one\n")
+        let first = try #require(try following.input.next(waitingAtMost: .seconds(30)))
+        #expect(first.records.count == 1)
+        let input = following.input
+        let batch = Monitor<[RecordBatch]>([])
+        let reader = try Thread.start(name: "reader") {
+            guard let next = try? input.next(waitingAtMost: .seconds(600)) else { return }
+            batch.withLock { $0.append(next) }
+        }
+        for line in ["two", "three", "four"] {
+            try following.folder.append("app.log", line + "\n")
+            usleep(5_000)
+        }
+        #expect(batch.withLock { $0.isEmpty })
+        input.wake()
+        reader.join()
+        #expect(batch.withLock { $0.map(\.records.count) } == [3])
     }
 
     @Test func anUnfinishedLineIsHeldBackUntilItsEnd() throws {

@@ -34,7 +34,7 @@ final class Following {
         _ patterns: [String] = ["app.log"], in folder: TemporaryFolder? = nil,
         exclude: [String] = [], startAt: InputConfiguration.Start = .beginning,
         framing: RecordFraming = RecordFraming(), isWatching: Bool = true,
-        poll: Duration = .milliseconds(5), rescan: Duration = .seconds(5),
+        gather: Duration = .zero, poll: Duration = .milliseconds(5), rescan: Duration = .seconds(5),
         quiet: Duration = .milliseconds(30), linger: Duration? = nil,
         review: Duration = .seconds(600),
         reportsChanges: @escaping @Sendable (String) -> Bool = FileSystem.reportsChanges
@@ -42,6 +42,7 @@ final class Following {
         let folder = try folder ?? TemporaryFolder()
         self.folder = folder
         var timing = FileTiming()
+        timing.gather = gather
         timing.poll = poll
         timing.rescan = rescan
         timing.rescanWithoutWatch = .milliseconds(10)

@@ -108,7 +108,12 @@ public final class DirectoryWatcher: Sendable {
         return DirectoryWatcher.events(in: buffer)
     }
 
-    /// Ends the wait of the other thread, or its next one.
+    /// Sleeps whatever happens in the folders; true, at once, after `wake`.
+    public func rest(_ duration: Duration) -> Bool {
+        bell.wait(timeout: duration)
+    }
+
+    /// Ends the wait or rest of the other thread, or its next one.
     public func wake() {
         bell.ring()
     }
