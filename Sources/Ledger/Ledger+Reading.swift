@@ -10,20 +10,27 @@ extension Ledger {
     ///
     /// A place that the disk refuses to read is an error for `unreadablePatience`, and damage
     /// from then on.
-    public func read(from place: LedgerPlace) throws(LedgerError) -> LedgerFrame? {
-        try read(from: place, .whole)
+    ///
+    /// - Parameter reader: the sink that reads, so that `waitForReaders` knows how far it is; nil
+    ///   for anybody else.
+    public func read(
+        from place: LedgerPlace, as reader: String? = nil
+    ) throws(LedgerError) -> LedgerFrame? {
+        try read(from: place, .whole, as: reader)
     }
 
     func read(
-        from place: LedgerPlace, _ part: BatchFormat.Part
+        from place: LedgerPlace, _ part: BatchFormat.Part, as reader: String? = nil
     ) throws(LedgerError) -> LedgerFrame? {
         var place = place
         while true {
             var asked = place
-            let (lookup, committed) = state.withLock { state in
+            let (lookup, committed, isAwaited) = state.withLock { state in
                 let lookup = state.find(&asked)
-                return (lookup, state.statistics.committedFrameCount)
+                if let reader { state.note(reader, lookup, at: asked) }
+                return (lookup, state.statistics.committedFrameCount, state.recent.isAwaited)
             }
+            if isAwaited { state.notifyAll() }
             place = asked
             var found: LedgerFrame?
             switch lookup {
@@ -50,6 +57,26 @@ extension Ledger {
             guard let newest = state.newestFrame, newest >= place else { return nil }
             return true
         } ?? false
+    }
+
+    /// Waits until the sinks that read what is new from memory have made room there for the next
+    /// commit, but no longer than `patience`.
+    ///
+    /// Who is late by then is waited for no more until it has caught up, so a sink whose receiver
+    /// is down or slow costs this once.
+    public func waitForReaders(atMost patience: Duration) {
+        let isReady = state.withLock { state in
+            state.recent.isAwaited = !state.recent.hasRoom
+            return !state.recent.isAwaited
+        }
+        if isReady { return }
+        _ = state.wait(timeout: patience) { state in
+            state.isClosed || state.recent.hasRoom ? true : nil
+        }
+        state.withLock { state in
+            state.recent.isAwaited = false
+            state.recent.dropLate()
+        }
     }
 
     // So that nobody is woken again and again for a frame that turned out to be unreadable.

@@ -86,6 +86,15 @@ struct LedgerState {
         }
     }
 
+    /// Takes note of how far a sink has read, when it reads from memory.
+    mutating func note(_ reader: String, _ lookup: Lookup, at place: LedgerPlace) {
+        switch lookup {
+        case .frame(let frame): recent.follow(reader, at: frame.next)
+        case .end: recent.follow(reader, at: place)
+        case .file: recent.leave(reader)
+        }
+    }
+
     private func firstSegment(from number: UInt64) -> Int? {
         var low = 0
         var high = segments.count
@@ -137,63 +146,6 @@ struct LedgerState {
     mutating func forget(_ number: UInt64) {
         segments.removeAll { $0.number == number }
         handles[number] = nil
-    }
-}
-
-/// The frames appended last, so that sinks that keep up never read the disk.
-struct RecentFrames {
-    /// What a frame takes in memory beside its bodies.
-    private static let frameOverhead = 1024
-
-    private struct Entry {
-        let place: LedgerPlace
-        let next: LedgerPlace
-        /// Nil when the frame was let go of.
-        var batch: SealedBatch?
-    }
-
-    private var entries: [Entry] = []
-    private var first = 0
-    private var byteCount = 0
-
-    /// Keeps a frame; the oldest ones go.
-    mutating func append(_ frame: LedgerFrame) {
-        entries.append(Entry(place: frame.place, next: frame.next, batch: frame.batch))
-        byteCount += RecentFrames.size(of: frame.batch)
-        while byteCount > LedgerConfiguration.recentByteLimit, first < entries.count {
-            if let batch = entries[first].batch { byteCount -= RecentFrames.size(of: batch) }
-            entries[first].batch = nil
-            first += 1
-        }
-        if first > 64, first * 2 > entries.count {
-            entries.removeFirst(first)
-            first = 0
-        }
-    }
-
-    private static func size(of batch: SealedBatch) -> Int {
-        batch.bodies.count + batch.events.count * MemoryLayout<SealedEvent>.stride + frameOverhead
-    }
-
-    /// The frame that begins at this place; the index is taken over.
-    func frame(at place: LedgerPlace) -> LedgerFrame? {
-        var low = first
-        var high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            let there = entries[middle].place
-            if (there.segment, there.offset) < (place.segment, place.offset) {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        guard low < entries.count else { return nil }
-        let entry = entries[low]
-        guard let batch = entry.batch, entry.place.segment == place.segment,
-            entry.place.offset == place.offset
-        else { return nil }
-        return LedgerFrame(place: place, next: entry.next, batch: batch)
     }
 }
 

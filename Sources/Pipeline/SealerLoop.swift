@@ -11,11 +11,15 @@ import Sealing
 /// nothing that was signed is ever signed differently.
 struct SealerLoop: ~Copyable {
     /// The most bytes of bodies of one commit, but for the batch that crosses it.
-    static let commitByteLimit = 4 << 20
+    ///
+    /// A quarter of what the ledger keeps in memory, so that sinks have some commits to be late by.
+    static let commitByteLimit = 1 << 20
     /// The longest the loop sleeps without looking around.
     static let heartbeat = Duration.milliseconds(500)
     /// How long a commit that failed rests before it is tried again.
     static let retryDelay = Duration.milliseconds(500)
+    /// The longest a commit waits for sinks that keep up, and for no longer than it took itself.
+    static let readerPatience = Duration.milliseconds(50)
 
     let handover: Handover
     let ledger: Ledger
@@ -75,6 +79,9 @@ struct SealerLoop: ~Copyable {
             if !taken.batches.isEmpty {
                 isCommitted = commit(taken.batches)
                 lastCommit = clock.monotonic()
+                // What is read was paid for; to read the disk for it again costs more than to wait.
+                let turn = lastCommit.duration(since: now)
+                ledger.waitForReaders(atMost: min(turn, SealerLoop.readerPatience))
             }
             if isCommitted, let terms = taken.terms {
                 isCommitted = changeStream(because: terms.reason, to: terms)

@@ -243,7 +243,7 @@ final class DeliveryLoop: Sendable {
                 }
                 let asked = course.place
                 do throws(LedgerError) {
-                    course.frame = try ledger.read(from: asked)
+                    course.frame = try ledger.read(from: asked, as: id)
                 } catch {
                     accountProblem("the ledger cannot be read: \(error)")
                     return false
