@@ -2,7 +2,7 @@
 import Platform
 
 /// Why an input cannot go on.
-public enum InputError: Error, Sendable, Hashable, CustomStringConvertible {
+public enum InputError: CommandError, Hashable {
     /// The kernel refused something that cannot be tried again.
     case system(input: String, SystemError)
     /// The files for TLS cannot be used.
@@ -16,11 +16,11 @@ public enum InputError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// A right is missing, so trying again changes nothing.
-    public var isPermission: Bool {
+    /// How a command exits that cannot go on without the input.
+    public var exitCode: ExitCode {
         switch self {
-        case .system(_, let error): error.isPermission
-        case .tls: false
+        case .system(_, let error): error.exitCode
+        case .tls: .inputOutput
         }
     }
 

@@ -2,7 +2,7 @@
 import Platform
 
 /// Why the ledger could not do what it was asked.
-public enum LedgerError: Error, Sendable, CustomStringConvertible {
+public enum LedgerError: CommandError {
     /// Undelivered events take all the room that the configuration allows. Nothing was written;
     /// the same batch may be appended again when sinks have moved on.
     case full(byteCount: Int, byteLimit: Int)
@@ -58,13 +58,13 @@ public enum LedgerError: Error, Sendable, CustomStringConvertible {
         }
     }
 
-    /// What a process that cannot go on without the ledger exits with, as sysexits(3) numbers it.
-    public var exitCode: Int32 {
+    /// How a command exits that cannot go on without the ledger.
+    public var exitCode: ExitCode {
         switch self {
-        case .keyMissing: 78
-        case .exposed: 77
-        case .system(let error): error.isPermission ? 77 : 74
-        case .full, .noSpace, .notCommitted, .locked, .unsupported, .refused, .closed: 74
+        case .keyMissing: .configuration
+        case .exposed: .permission
+        case .system(let error): error.exitCode
+        case .full, .noSpace, .notCommitted, .locked, .unsupported, .refused, .closed: .inputOutput
         }
     }
 
@@ -94,6 +94,36 @@ public enum LedgerError: Error, Sendable, CustomStringConvertible {
         case .refused(let reason):
             "the ledger: the batch cannot be stored: \(reason); report it, with sealtail doctor"
         case .closed: "the ledger: is closed; start the agent again"
+        }
+    }
+}
+
+extension LedgerError {
+    /// Does what the system may refuse; what it refuses becomes an error of the ledger.
+    static func wrapping<Value>(
+        _ body: () throws(SystemError) -> Value
+    ) throws(LedgerError) -> Value {
+        do throws(SystemError) {
+            return try body()
+        } catch {
+            throw .system(error)
+        }
+    }
+
+    /// A frame that a later version wrote.
+    static func otherVersion(_ version: UInt8, path: String, offset: Int) -> LedgerError {
+        .unsupported(
+            path: path, offset: offset, reason: "the format has the version \(version)")
+    }
+}
+
+extension FrameProblem {
+    /// What ends reading, a later version or a missing key; nil for damage, which is passed over.
+    func refusal(path: String, offset: Int) -> LedgerError? {
+        switch self {
+        case .unsupported(let reason): .unsupported(path: path, offset: offset, reason: reason)
+        case .locked(let keyID): .keyMissing(path: path, keyID: keyID)
+        case .damaged: nil
         }
     }
 }

@@ -21,7 +21,7 @@ struct KeyStore {
             try FileSystem.createFolders(configuration.keyFolder, permissions: 0o700)
         } catch {
             throw .stage(
-                "agent.state_dir: \(error); \(error.advice)", exit: PipelineError.permissionExit)
+                "agent.state_dir: \(error); \(error.advice)", exit: .permission)
         }
         do throws(SealingError) {
             if let text = configuration.signingKey {
@@ -41,7 +41,7 @@ struct KeyStore {
                 ).key
             }
         } catch {
-            throw .stage(error.description, exit: PipelineError.configurationExit)
+            throw .stage(error.description, exit: .configuration)
         }
         let key = try KeyStore.privacyKey(configuration)
         privacy = PrivacyPolicy(
@@ -54,7 +54,7 @@ struct KeyStore {
     ) throws(PipelineError) -> Secret {
         if let key = configuration.privacy.key { return key }
         let path = configuration.keyFolder + "/privacy.key"
-        let digits = try Pipeline.system { () throws(SystemError) in
+        let digits = try PipelineError.wrapping { () throws(SystemError) in
             if FileSystem.exists(path) {
                 let text = try FileSystem.read(path, byteLimit: 1024)
                 return String(decoding: text, as: UTF8.self).trimmingLineEnd
@@ -67,7 +67,7 @@ struct KeyStore {
             throw .stage(
                 "\(path): must be 64 hexadecimal digits; restore it from a backup, because a new "
                     + "key breaks the link to earlier fingerprints",
-                exit: PipelineError.configurationExit)
+                exit: .configuration)
         }
         return Secret(bytes)
     }

@@ -8,27 +8,6 @@ import Sealing
 import Sinks
 
 extension Pipeline {
-    static func system<Value>(
-        _ body: () throws(SystemError) -> Value
-    ) throws(PipelineError) -> Value {
-        do throws(SystemError) {
-            return try body()
-        } catch {
-            let code = PipelineError.exitCode(isPermission: error.isPermission)
-            throw .stage(error.description, exit: code)
-        }
-    }
-
-    static func committed<Value>(
-        _ body: () throws(LedgerError) -> Value
-    ) throws(PipelineError) -> Value {
-        do throws(LedgerError) {
-            return try body()
-        } catch {
-            throw .stage(error.description, exit: error.exitCode)
-        }
-    }
-
     /// Makes the reader of one input, which begins where its positions say.
     func makeReader(
         _ input: InputConfiguration, _ setup: Setup, resumingFrom positions: [Position]
@@ -49,8 +28,7 @@ extension Pipeline {
                 made, input, handover: handover, accounts: accounts, positions: self.positions,
                 log: log)
         } catch {
-            let code = PipelineError.exitCode(isPermission: error.isPermission)
-            throw .stage("inputs.\(input.id): \(error)", exit: code)
+            throw .stage("inputs.\(input.id): \(error)", exit: error.exitCode)
         }
     }
 
@@ -58,7 +36,7 @@ extension Pipeline {
     func makeDelivery(_ sink: SinkConfiguration) throws(PipelineError) -> DeliveryLoop {
         let outlet = try makeOutlet(sink)
         let cursor = ledger.cursor(of: sink.id) ?? SinkCursor(place: .beginning)
-        let waiting = try Pipeline.committed { () throws(LedgerError) in
+        let waiting = try PipelineError.wrapping { () throws(LedgerError) in
             try ledger.countEvents(behind: cursor.place, sink: sink.id)
         }
         accounts.open(
@@ -88,7 +66,7 @@ extension Pipeline {
             return DeliveryLoop.Outlet(
                 configuration: sink, sink: made, deadLetter: try makeDeadLetter(sink))
         } catch {
-            throw .stage(error.description, exit: PipelineError.configurationExit)
+            throw .stage(error.description, exit: .configuration)
         }
     }
 

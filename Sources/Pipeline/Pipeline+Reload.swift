@@ -72,7 +72,7 @@ extension Pipeline {
                 try ledger.reconfigure(sinks: configuration.sinks.map(\.id))
             } catch {
                 for reader in replacement.readers { reader.input.close() }
-                throw .stage(error.description, exit: error.exitCode)
+                throw .stage(error)
             }
             takeOver(replacement, &crew)
         } catch {
@@ -104,7 +104,7 @@ extension Pipeline {
                 guard replacement.change.openedSinks.contains(sink.id) == false else {
                     throw .stage(
                         "sinks.\(sink.id): what was sent to it before is still on its way; reload "
-                            + "again in a minute", exit: PipelineError.configurationExit)
+                            + "again in a minute", exit: .configuration)
                 }
                 guard replacement.change.replacedSinks.contains(sink.id) else { continue }
                 replacement.outlets.append(
@@ -150,7 +150,7 @@ extension Pipeline {
         }
         guard sentences.isEmpty else {
             throw .stage(
-                sentences.joined(separator: "\n"), exit: PipelineError.configurationExit)
+                sentences.joined(separator: "\n"), exit: .configuration)
         }
     }
 

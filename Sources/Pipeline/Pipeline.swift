@@ -54,12 +54,12 @@ public final class Pipeline: Sendable {
         self.source = source
         self.log = log
         // Signals first: every thread inherits what is blocked here.
-        signals = try Pipeline.system { () throws(SystemError) in try Signals() }
-        try Pipeline.system { () throws(SystemError) in
+        signals = try PipelineError.wrapping { () throws(SystemError) in try Signals() }
+        try PipelineError.wrapping { () throws(SystemError) in
             try FileSystem.createFolders(configuration.stateFolder, permissions: 0o700)
         }
         // The ledger before the keys: a key without a ledger means that a ledger was lost.
-        (ledger, recovered) = try Pipeline.committed { () throws(LedgerError) in
+        (ledger, recovered) = try PipelineError.wrapping { () throws(LedgerError) in
             try Ledger.open(
                 directory: configuration.stateFolder, configuration: configuration.ledger,
                 sinks: configuration.sinks.map(\.id))

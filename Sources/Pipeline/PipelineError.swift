@@ -2,31 +2,37 @@
 import Platform
 
 /// Why the agent cannot start or go on; each case reads as a sentence with a way out.
-public enum PipelineError: Error, Sendable, CustomStringConvertible {
+public enum PipelineError: CommandError {
     /// The address for monitoring is not to be had.
     case cannotListen(String, String)
     /// A parser that an input names does not exist.
     case unknownParser(input: String, parser: String, known: [String])
     /// A stage refused to start; the text is its own sentence.
-    case stage(String, exit: Int32)
+    case stage(String, exit: ExitCode)
 
-    /// How the command ends, as sysexits(3) numbers it.
-    public var exitCode: Int32 {
+    /// How a command exits that this ends.
+    public var exitCode: ExitCode {
         switch self {
-        case .cannotListen: 69
-        case .unknownParser: PipelineError.configurationExit
+        case .cannotListen: .unavailable
+        case .unknownParser: .configuration
         case .stage(_, let exit): exit
         }
     }
 
-    static let configurationExit: Int32 = 78
-    static let permissionExit: Int32 = 77
-    static let inputOutputExit: Int32 = 74
+    /// A stage refused to start, with an error that says itself how the command exits.
+    static func stage(_ error: any CommandError) -> PipelineError {
+        .stage(error.description, exit: error.exitCode)
+    }
 
-    /// The exit code after what the kernel refused: a supervisor need not try again what a missing
-    /// right is the reason of.
-    static func exitCode(isPermission: Bool) -> Int32 {
-        isPermission ? permissionExit : inputOutputExit
+    /// Does what a stage is asked for; its error becomes one of the agent.
+    static func wrapping<Value, Failure: CommandError>(
+        _ body: () throws(Failure) -> Value
+    ) throws(PipelineError) -> Value {
+        do throws(Failure) {
+            return try body()
+        } catch {
+            throw .stage(error)
+        }
     }
 
     /// The sentence.

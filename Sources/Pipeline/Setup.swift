@@ -36,7 +36,7 @@ struct Setup: Sendable {
         parserWarnings = assembly.warnings
         guard problems.isEmpty else {
             let sentences = problems.list.map(\.description).joined(separator: "\n")
-            throw .stage(sentences, exit: PipelineError.configurationExit)
+            throw .stage(sentences, exit: .configuration)
         }
         let needsTenants = configuration.filters.values.contains { $0.needsTenants }
         for index in plans.indices {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import Platform
 
 /// Why a key, a name or a note cannot be used: one sentence with a place and a way out.
-public struct SealingError: Error, Sendable, Equatable, CustomStringConvertible {
+public struct SealingError: CommandError, Equatable {
     /// The kinds of failure, bounded, for metrics and exit codes.
     public enum Code: String, Sendable {
         /// A name that no key may have.
@@ -24,6 +25,11 @@ public struct SealingError: Error, Sendable, Equatable, CustomStringConvertible 
     public let code: Code
     /// The sentence for people.
     public let description: String
+
+    /// How a command exits that this ends; a name comes from its command line.
+    public var exitCode: ExitCode {
+        code == .badName ? .usage : .inputOutput
+    }
 
     /// Describes a failure.
     public init(_ code: Code, _ description: String) {

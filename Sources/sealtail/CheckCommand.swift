@@ -5,28 +5,20 @@ import Platform
 /// `sealtail check --config agent.yaml`: every mistake at once; then, without `--offline`, whether
 /// the inputs can be read, the state written and the sinks reached.
 enum CheckCommand {
-    static func run(_ arguments: [String]) -> Int32 {
-        let options: Options
-        do {
-            options = try Options(arguments, flags: ["offline"], values: ["config", "user"])
-        } catch {
-            talk("sealtail check: \(error)")
-            return ExitCode.usage
-        }
+    static func run(_ options: Options) throws -> ExitCode {
         let path =
-            options.value("config") ?? options.positional.first ?? ConfigurationFile.defaultPath
+            options.value("config") ?? options.operands.first ?? ConfigurationFile.defaultPath
         let problems = ConfigurationProblems()
         let read = ConfigurationFile.load(path, problems)
         let mistakes = problems.mistakes
         guard let configuration = read, mistakes.isEmpty else {
             for problem in mistakes { emit("\(problem)\n") }
             talk("\(path): \(mistakes.count) mistake\(mistakes.count == 1 ? "" : "s")")
-            return ExitCode.configuration
+            return .configuration
         }
         let unit = ServiceUnit.find(ServiceAccount.unitName)
         if let user = options.value("user"), AccountNames.account(user) == nil {
-            talk("sealtail check: there is no user \(user) in /etc/passwd; name another one")
-            return ExitCode.usage
+            throw UsageError("there is no user \(user) in /etc/passwd; name another one")
         }
         let checkup = Checkup(
             configuration, account: ServiceAccount.find(options.value("user"), unit: unit),
@@ -45,8 +37,8 @@ enum CheckCommand {
         if !options.has("offline") {
             for promise in checkup.promises() { talk("\(path): \(promise)") }
         }
-        guard findings.isEmpty else { return ExitCode.configuration }
+        guard findings.isEmpty else { return .configuration }
         talk("\(path): good")
-        return ExitCode.ok
+        return .ok
     }
 }

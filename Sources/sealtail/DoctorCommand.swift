@@ -4,17 +4,9 @@ import Platform
 
 /// `sealtail doctor`: gathers what helps to find a fault, and nothing that is secret.
 enum DoctorCommand {
-    static let usage = "[--config FILE] [--out FILE.tar.gz|-] [--offline]"
-
-    static func run(_ arguments: [String]) -> Int32 {
-        let options: Options
-        do {
-            options = try Options(arguments, flags: ["offline"], values: ["config", "out"])
-        } catch {
-            talk("sealtail doctor: \(error)\nusage: sealtail doctor \(usage)")
-            return ExitCode.usage
-        }
-        let path = options.value("config") ?? ConfigurationFile.defaultPath
+    static func run(_ options: Options) throws -> ExitCode {
+        try options.refuseOperands()
+        let path = options.configurationPath
         let now = SystemClock().now()
         let out = options.value("out") ?? "sealtail-doctor-\(name(of: now)).tar.gz"
         let problems = ConfigurationProblems()
@@ -35,11 +27,10 @@ enum DoctorCommand {
         do throws(SystemError) {
             try write(bundle.archive(at: now), to: out)
         } catch {
-            talk("sealtail doctor: \(error); name another file with --out")
-            return ExitCode.inputOutput
+            throw CommandFailure("\(error); name another file with --out", .inputOutput)
         }
         if out != "-" { talk("wrote \(out); look into it before you give it away") }
-        return ExitCode.ok
+        return .ok
     }
 
     private static func write(_ bytes: [UInt8], to path: String) throws(SystemError) {

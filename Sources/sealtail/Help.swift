@@ -47,39 +47,43 @@ enum Help {
         "watch": "keeps it live in the terminal; q leaves",
     ]
 
-    /// The summary, the usage and a line for each option.
+    /// What may stand first behind a command.
+    private static let verbs: [String: [(name: String, meaning: String)]] = [
+        "ledger": [
+            ("ls", "segments and cursors"),
+            ("dump", "every event as a sealed line, oldest first"),
+            ("verify", "checksums, leaves, numbers and chain heads"),
+            ("repair", "what is damaged, and with --apply sets it aside"),
+            ("letters", "dead letters, decrypted"),
+        ],
+        "parsers": [
+            ("list", "what each parser reads, and what its product must be told to log"),
+            ("show", "what one parser was tried with, its formats and its actions"),
+            ("test", "compares what parsers answer with their examples"),
+            ("bench", "what a record of each format costs"),
+        ],
+    ]
+
+    /// The summary, the usage and a line for each verb and each option.
     static func page(_ command: String, summary: String, usage: String) -> String {
-        let options = options(in: usage)
-        let width = options.map(\.count).max() ?? 0
-        let lines = options.map { option -> String in
-            let name = String(option.dropFirst(2).prefix { $0 != " " })
-            guard let meaning = meanings["\(command) \(name)"] ?? meanings[name] else {
-                return "  " + option
-            }
-            let space = String(repeating: " ", count: width - option.count + 2)
-            return "  " + option + space + meaning
+        let options = StatedOption.all(in: usage).map { option in
+            (
+                name: "--" + option.name + (option.value.map { " " + $0 } ?? ""),
+                meaning: meanings["\(command) \(option.name)"] ?? meanings[option.name] ?? ""
+            )
         }
-        let head = [summary, "usage: sealtail \(command) \(usage)"]
-        return (head + (lines.isEmpty ? [] : [""]) + lines).joined(separator: "\n") + "\n"
+        let parts = [
+            ["\(summary)", "usage: sealtail \(command) \(usage)"], lines(verbs[command] ?? []),
+            lines(options),
+        ]
+        return parts.filter { !$0.isEmpty }.map { $0.joined(separator: "\n") + "\n" }
+            .joined(separator: "\n")
     }
 
-    /// `--name` or `--name VALUE`, in the order of the usage line, each once. What follows an
-    /// option behind one space is its value, be it in brackets or not: `[--sink ID]`, `--out DIR`.
-    private static func options(in usage: String) -> [String] {
-        var options: [String] = []
-        var rest = usage[...]
-        while let dash = rest.firstIndex(of: "-") {
-            rest = rest[dash...]
-            var option = rest.prefix { $0 == "-" || $0.isLetter }
-            rest = rest.dropFirst(option.count)
-            guard option.hasPrefix("--") else { continue }
-            let value = rest.dropFirst().prefix { $0 != " " && $0 != "]" && $0 != "\n" }
-            if rest.first == " ", let first = value.first, !"[(|-".contains(first) {
-                option += " " + value
-                rest = rest.dropFirst(1 + value.count)
-            }
-            if !options.contains(String(option)) { options.append(String(option)) }
+    private static func lines(_ rows: [(name: String, meaning: String)]) -> [String] {
+        let width = rows.map(\.name.count).max() ?? 0
+        return rows.map { name, meaning in
+            "  " + name + String(repeating: " ", count: width - name.count + 2) + meaning
         }
-        return options
     }
 }

@@ -5,44 +5,26 @@ import Platform
 
 /// `sealtail init`: looks at the machine and writes a first configuration.
 enum InitCommand {
-    static let usage =
-        "[--out FILE] [--force] [--print] [--state DIR] [--user NAME] [--root DIR] [--parsers DIR]"
-
-    static func run(_ arguments: [String]) -> Int32 {
-        let options: Options
-        do {
-            options = try Options(
-                arguments, flags: ["force", "print"],
-                values: ["out", "state", "user", "root", "parsers"])
-            guard options.positional.isEmpty else {
-                throw UsageError("needs no operand; name the file with --out")
-            }
-        } catch {
-            talk("sealtail init: \(error)\nusage: sealtail init \(usage)")
-            return ExitCode.usage
+    static func run(_ options: Options) throws -> ExitCode {
+        guard options.operands.isEmpty else {
+            throw UsageError("needs no operand; name the file with --out")
         }
         let out = options.value("out") ?? ConfigurationFile.defaultPath
         let isOurs = isUntouched(out)
         if !options.has("print"), !options.has("force"), !isOurs, FileSystem.exists(out) {
-            talk(
-                "sealtail init: \(out): is there already; look at a draft with --print, name "
-                    + "another file with --out, or put the old one aside with --force")
-            return ExitCode.inputOutput
+            throw CommandFailure(
+                "\(out): is there already; look at a draft with --print, name another file with "
+                    + "--out, or put the old one aside with --force", .inputOutput)
         }
         if !options.has("print"), !isOurs, FileSystem.exists(out), FileSystem.exists(out + ".old") {
-            talk(
-                "sealtail init: \(out).old: is there already and would be lost; move it away, or "
-                    + "name another file with --out")
-            return ExitCode.inputOutput
+            throw CommandFailure(
+                "\(out).old: is there already and would be lost; move it away, or name another "
+                    + "file with --out", .inputOutput)
         }
-        guard
-            let library = ParseCommand.loadLibrary(options.value("parsers"), named: [])
-        else { return ExitCode.configuration }
+        let library = try ParseCommand.loadLibrary(options.value("parsers"), named: [])
         let root = String((options.value("root") ?? "").reversed().drop { $0 == "/" }.reversed())
         if let user = options.value("user"), AccountNames.account(user, root: root) == nil {
-            talk(
-                "sealtail init: there is no user \(user) in \(root)/etc/passwd; name another one")
-            return ExitCode.usage
+            throw UsageError("there is no user \(user) in \(root)/etc/passwd; name another one")
         }
         let survey = MachineSurvey(library, root: root, user: options.value("user"))
         let draft = ConfigurationDraft(
@@ -50,23 +32,21 @@ enum InitCommand {
             stateFolder: options.value("state") ?? "/var/lib/sealtail")
         let problems = ConfigurationProblems()
         ConfigurationFile.read(Array(draft.text.utf8), called: out, problems)
-        guard problems.isEmpty else {
-            for problem in problems.list { talk("sealtail init: \(problem)") }
-            return ExitCode.configuration
-        }
+        guard problems.isEmpty else { throw Mistakes(problems.list) }
         SurveyReport(survey).say()
         if options.has("print") {
             emit(draft.text)
-            return ExitCode.ok
+            return .ok
         }
         do throws(SystemError) {
             try write(draft.text, to: out, keepingOld: !isOurs, readableFor: survey)
         } catch {
-            talk("sealtail init: \(error); name another file with --out")
-            return error.isPermission ? ExitCode.permission : ExitCode.inputOutput
+            throw CommandFailure(
+                "\(error); name another file with --out",
+                error.isPermission ? .permission : .inputOutput)
         }
         sayNext(out)
-        return ExitCode.ok
+        return .ok
     }
 
     /// Whether a file is the one that the package brought, as it came.

@@ -4,47 +4,21 @@ import Sealing
 
 /// Makes a signing key and its verifier key, and prints the verifier key.
 enum KeygenCommand {
-    private static let usage = "usage: sealtail keygen --name NAME --out DIR"
-
-    static func run(_ arguments: [String]) -> Int32 {
-        do {
-            let options = try Options(arguments, values: ["name", "out"])
-            guard let name = options.value("name"), let folder = options.value("out"),
-                options.positional.isEmpty
-            else {
-                talk(usage)
-                return ExitCode.usage
-            }
-            return make(name: name, folder: folder)
-        } catch {
-            talk("sealtail keygen: \(error)\n\(usage)")
-            return ExitCode.usage
+    static func run(_ options: Options) throws -> ExitCode {
+        try options.refuseOperands()
+        guard let name = options.value("name"), let folder = options.value("out") else {
+            throw UsageError("--name and --out are needed")
         }
-    }
-
-    private static func make(name: String, folder: String) -> Int32 {
         let path = folder + "/" + fileName(for: name)
-        do {
-            let key = try SigningKey.generate(name: name)
-            if !FileSystem.exists(folder) {
-                try FileSystem.createFolders(folder, permissions: 0o700)
-            }
-            try key.create(path + ".key")
-            try writeVerifierKey(key.verifierKey, path)
-            talk("\(path).key signs and must stay secret; \(path).vkey may be given to anyone:")
-            emit(key.verifierKey.text + "\n")
-            return ExitCode.ok
-        } catch let error as SealingError {
-            talk("sealtail keygen: \(error)")
-            switch error.code {
-            case .badName: return ExitCode.usage
-            case .badKey, .unreadable, .permissions, .exists, .otherName, .badNote:
-                return ExitCode.inputOutput
-            }
-        } catch {
-            talk("sealtail keygen: \(error)")
-            return ExitCode.inputOutput
+        let key = try SigningKey.generate(name: name)
+        if !FileSystem.exists(folder) {
+            try FileSystem.createFolders(folder, permissions: 0o700)
         }
+        try key.create(path + ".key")
+        try writeVerifierKey(key.verifierKey, path)
+        talk("\(path).key signs and must stay secret; \(path).vkey may be given to anyone:")
+        emit(key.verifierKey.text + "\n")
+        return .ok
     }
 
     private static func writeVerifierKey(_ key: VerifierKey, _ path: String) throws {

@@ -11,8 +11,8 @@ extension LedgerCommand {
     /// Writes the lines of dead letters as they would rest without encryption.
     ///
     /// Without a file it takes those of the state directory.
-    static func letters(_ options: Options, _ place: Place) -> Int32 {
-        var paths = Array(options.positional.dropFirst())
+    static func letters(_ options: Options, _ place: Place) -> ExitCode {
+        var paths = Array(options.operands.dropFirst())
         if paths.isEmpty { paths = FileSystem.matches(place.folder + "/dead_letter/*.ndjson") }
         var result = ExitCode.ok
         for path in paths {
@@ -20,7 +20,7 @@ extension LedgerCommand {
                 result = max(result, try letters(of: path, place.keys))
             } catch {
                 talk("sealtail ledger: \(error)")
-                result = max(result, error.isNotFound ? ExitCode.noInput : ExitCode.inputOutput)
+                result = max(result, error.exitCode)
             }
         }
         return result
@@ -28,7 +28,7 @@ extension LedgerCommand {
 
     private static func letters(
         of path: String, _ keys: EncryptionKeyRing?
-    ) throws(SystemError) -> Int32 {
+    ) throws(SystemError) -> ExitCode {
         let file = try File(path)
         var result = ExitCode.ok
         var rest: [UInt8] = []
@@ -57,17 +57,17 @@ extension LedgerCommand {
 
     private static func write(
         _ line: [UInt8], _ path: String, _ number: Int, _ keys: EncryptionKeyRing?
-    ) -> Int32 {
+    ) -> ExitCode {
         switch DeadLetter.clear(line, keys: keys) {
         case .clear(let bytes):
             emit(String(decoding: bytes, as: UTF8.self) + "\n")
-            return ExitCode.ok
+            return .ok
         case .locked(let name):
             talk("\(path):\(number): needs the key \(name); give it with --config or --key")
-            return ExitCode.configuration
+            return .configuration
         case .damaged:
             talk("\(path):\(number): the line is damaged")
-            return ExitCode.badData
+            return .badData
         }
     }
 }

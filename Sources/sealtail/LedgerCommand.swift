@@ -6,58 +6,33 @@ import Platform
 /// Looks into the ledger of a state directory, while the agent runs or not. Only `repair --apply`
 /// changes anything, and only when no agent runs.
 enum LedgerCommand {
-    private static let usage = """
-        usage: sealtail ledger ls [--json] DIR       segments and cursors
-               sealtail ledger dump [--sink ID] DIR  every event as a sealed line, oldest first
-               sealtail ledger verify [--json] DIR   checksums, leaves, numbers and chain heads
-               sealtail ledger repair [--apply] DIR  what is damaged, and with --apply set it aside
-               sealtail ledger letters FILE…         dead letters, decrypted
-        DIR is the state directory; --config FILE instead takes it from a configuration, with the
-        keys of an encrypted ledger. --key FILE names such a key alone.
-        """
-
     /// `agent.state_dir` when it is left out.
     private static let defaultFolder = "/var/lib/sealtail"
 
-    static func run(_ arguments: [String]) -> Int32 {
-        do {
-            let options = try Options(
-                arguments, flags: ["json", "apply"], values: ["sink", "config", "key"])
-            guard let verb = options.positional.first else { throw UsageError("") }
-            guard options.value("sink") == nil || verb == "dump" else {
-                throw UsageError("--sink belongs to dump")
-            }
-            guard !options.has("json") || verb == "ls" || verb == "verify" else {
-                throw UsageError("--json belongs to ls and verify")
-            }
-            guard !options.has("apply") || verb == "repair" else {
-                throw UsageError("--apply belongs to repair")
-            }
-            guard ["ls", "dump", "verify", "repair", "letters"].contains(verb) else {
-                throw UsageError("there is no «ledger \(verb)»")
-            }
-            guard let place = try place(options, needsFolder: verb != "letters") else {
-                return ExitCode.configuration
-            }
-            if verb == "letters" { return letters(options, place) }
-            if verb == "repair" { return try repair(place.folder, apply: options.has("apply")) }
-            let folder = place.folder
-            var inspection = try LedgerInspection(directory: folder, keys: place.keys)
-            guard !inspection.segments.isEmpty else {
-                talk("sealtail ledger: \(folder) holds no ledger")
-                return ExitCode.noInput
-            }
-            switch verb {
-            case "ls": return try list(&inspection, json: options.has("json"))
-            case "dump": return try dump(&inspection, sink: options.value("sink"))
-            default: return try verify(&inspection, json: options.has("json"))
-            }
-        } catch let error as UsageError {
-            talk(error.description.isEmpty ? usage : "sealtail ledger: \(error)\n\(usage)")
-            return ExitCode.usage
-        } catch {
-            talk("sealtail ledger: \(error)")
-            return code(of: error)
+    static func run(_ options: Options) throws -> ExitCode {
+        guard let verb = options.operands.first,
+            ["ls", "dump", "verify", "repair", "letters"].contains(verb)
+        else { throw UsageError("say ls, dump, verify, repair or letters") }
+        guard options.value("sink") == nil || verb == "dump" else {
+            throw UsageError("--sink belongs to dump")
+        }
+        guard !options.has("json") || verb == "ls" || verb == "verify" else {
+            throw UsageError("--json belongs to ls and verify")
+        }
+        guard !options.has("apply") || verb == "repair" else {
+            throw UsageError("--apply belongs to repair")
+        }
+        let place = try place(options, needsFolder: verb != "letters")
+        if verb == "letters" { return letters(options, place) }
+        if verb == "repair" { return try repair(place.folder, apply: options.has("apply")) }
+        var inspection = try LedgerInspection(directory: place.folder, keys: place.keys)
+        guard !inspection.segments.isEmpty else {
+            throw CommandFailure("\(place.folder) holds no ledger", .noInput)
+        }
+        switch verb {
+        case "ls": return try list(&inspection, json: options.has("json"))
+        case "dump": return try dump(&inspection, sink: options.value("sink"))
+        default: return try verify(&inspection, json: options.has("json"))
         }
     }
 
@@ -67,69 +42,56 @@ enum LedgerCommand {
         var keys: EncryptionKeyRing?
     }
 
-    /// The state directory, named or out of a configuration; nil when that cannot be read.
-    private static func place(
-        _ options: Options, needsFolder: Bool
-    ) throws(UsageError) -> Place? {
-        let operands = options.positional.dropFirst()
+    /// The state directory, named or out of a configuration.
+    private static func place(_ options: Options, needsFolder: Bool) throws -> Place {
+        let operands = options.operands.dropFirst()
         var place = Place(folder: operands.first ?? "")
         if let path = options.value("config") {
-            guard operands.isEmpty || !needsFolder else { throw UsageError("") }
-            guard let configured = self.place(configuration: path) else { return nil }
-            place = configured
+            guard operands.isEmpty || !needsFolder else {
+                throw UsageError("a state directory and --config exclude each other")
+            }
+            place = try self.place(configuration: path)
         } else if needsFolder, operands.count != 1 {
-            throw UsageError("")
+            throw UsageError("name one state directory, or --config")
         }
         if let path = options.value("key") {
-            guard let key = key(path) else { return nil }
             place.keys = EncryptionKeyRing(
-                current: key, previous: place.keys.map { [$0.current] + $0.previous } ?? [])
+                current: try key(path),
+                previous: place.keys.map { [$0.current] + $0.previous } ?? [])
         }
         return place
     }
 
-    /// What a configuration says about it; nil, with the mistakes told, when it cannot be read.
+    /// What a configuration says about it.
     ///
     /// Only two values are asked for, so that a mistake elsewhere does not stop a look.
-    static func place(configuration path: String) -> Place? {
+    static func place(configuration path: String) throws(Mistakes) -> Place {
         let problems = ConfigurationProblems()
         guard let root = ConfigurationLoader.load(path, problems: problems) else {
-            for problem in problems.list { talk("\(problem)") }
-            return nil
+            throw Mistakes(problems.list)
         }
         var place = Place(folder: root["agent"]?["state_dir"]?.scalar ?? defaultFolder)
         if let node = root["ledger"] {
             var reader = ConfigurationReader(node, problems)
             place.keys = LedgerConfiguration.encryption(&reader)
             let wrong = problems.list.filter { $0.description.contains("encryption") }
-            for problem in wrong { talk("\(problem)") }
-            guard wrong.isEmpty else { return nil }
+            guard wrong.isEmpty else { throw Mistakes(wrong) }
         }
         return place
     }
 
-    private static func key(_ path: String) -> EncryptionKey? {
-        do {
-            var bytes = try FileSystem.read(path, byteLimit: keyFileByteLimit)
-            if let key = EncryptionKey(text: Secret(wiping: &bytes)) { return key }
-            talk("sealtail ledger: \(path): holds no key: 64 hexadecimal digits or base64")
-        } catch {
-            talk("sealtail ledger: \(error)")
-        }
-        return nil
+    private static func key(_ path: String) throws -> EncryptionKey {
+        var bytes = try FileSystem.read(path, byteLimit: keyFileByteLimit)
+        if let key = EncryptionKey(text: Secret(wiping: &bytes)) { return key }
+        throw CommandFailure(
+            "\(path): holds no key: 64 hexadecimal digits or base64", .configuration)
     }
 
     private static let keyFileByteLimit = 4096
 
-    private static func code(of error: any Error) -> Int32 {
-        guard let error = error as? LedgerError else { return ExitCode.inputOutput }
-        if case .system(let cause) = error, cause.isNotFound { return ExitCode.noInput }
-        return error.exitCode
-    }
-
     // MARK: repair
 
-    private static func repair(_ folder: String, apply: Bool) throws(LedgerError) -> Int32 {
+    private static func repair(_ folder: String, apply: Bool) throws(LedgerError) -> ExitCode {
         let repair = try LedgerRepair(directory: folder)
         let findings = try repair.look()
         var leftCount = 0
@@ -140,17 +102,17 @@ enum LedgerCommand {
         }
         if !apply, findings.contains(where: \.isRepairable) {
             talk("nothing was changed; --apply does what is written above")
-            return ExitCode.badData
+            return .badData
         }
         talk("\(findings.count) findings, \(apply ? findings.count - leftCount : 0) repaired")
-        return leftCount == 0 && (apply || findings.isEmpty) ? ExitCode.ok : ExitCode.badData
+        return leftCount == 0 && (apply || findings.isEmpty) ? .ok : .badData
     }
 
     // MARK: ls
 
     private static func list(
         _ inspection: inout LedgerInspection, json: Bool
-    ) throws(LedgerError) -> Int32 {
+    ) throws(LedgerError) -> ExitCode {
         for number in inspection.segments {
             guard let report = try look(&inspection, number, checking: false) else { continue }
             emit(json ? jsonLine(report) : textLine(report))
@@ -160,7 +122,7 @@ enum LedgerCommand {
             emit(json ? jsonLine(sink, cursor, written) : textLine(sink, cursor, written))
         }
         if damagedCount > 0 { talk("\(damagedCount) entries of the cursors cannot be read") }
-        return ExitCode.ok
+        return .ok
     }
 
     private static func textLine(_ report: SegmentReport) -> String {
@@ -240,7 +202,7 @@ enum LedgerCommand {
 
     private static func dump(
         _ inspection: inout LedgerInspection, sink: String?
-    ) throws(LedgerError) -> Int32 {
+    ) throws(LedgerError) -> ExitCode {
         var isWhole = true
         var lines = LineWriter()
         for number in inspection.segments {
@@ -254,14 +216,14 @@ enum LedgerCommand {
             }
         }
         lines.flush()
-        return isWhole ? ExitCode.ok : ExitCode.badData
+        return isWhole ? .ok : .badData
     }
 
     // MARK: verify
 
     private static func verify(
         _ inspection: inout LedgerInspection, json: Bool
-    ) throws(LedgerError) -> Int32 {
+    ) throws(LedgerError) -> ExitCode {
         var problemCount = 0
         var eventCount = 0
         for number in inspection.segments {
@@ -284,7 +246,7 @@ enum LedgerCommand {
         }
         let count = inspection.segments.count
         talk("\(count) segments, \(eventCount) events, \(problemCount) problems")
-        return problemCount == 0 ? ExitCode.ok : ExitCode.badData
+        return problemCount == 0 ? .ok : .badData
     }
 
     /// What is wrong with a segment, in sentences.

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
 
-/// The command line: finds the command and hands it its arguments.
+/// The command line: finds the command, hands it its options and tells what went wrong.
 @main
 enum Main {
     private struct Command: Sendable {
         let name: String
         let summary: String
         let usage: String
-        let run: @Sendable ([String]) -> Int32
+        let run: @Sendable (Options) throws -> ExitCode
     }
 
     private static let commands = [
@@ -20,7 +20,9 @@ enum Main {
             usage: "[--config FILE] [--watch|--json]", run: StatusCommand.run),
         Command(
             name: "init", summary: "look at this machine and write a first configuration",
-            usage: InitCommand.usage, run: InitCommand.run),
+            usage: "[--out FILE] [--force] [--print] [--state DIR] [--user NAME] [--root DIR] "
+                + "[--parsers DIR]",
+            run: InitCommand.run),
         Command(
             name: "check", summary: "find every mistake of a configuration",
             usage: "[--config FILE] [--offline] [--user NAME]", run: CheckCommand.run),
@@ -54,13 +56,16 @@ enum Main {
             run: LedgerCommand.run),
         Command(
             name: "doctor", summary: "gather what helps to find a fault, and no secret",
-            usage: DoctorCommand.usage, run: DoctorCommand.run),
+            usage: "[--config FILE] [--out FILE.tar.gz|-] [--offline]", run: DoctorCommand.run),
         Command(
             name: "replay", summary: "send events to a sink again, or its dead letters",
-            usage: ReplayCommand.usage, run: ReplayCommand.run),
+            usage: "--sink ID (--since T --until T | --stream S --seq A..B | --dead-letter) "
+                + "[--dry-run] [--config FILE]",
+            run: ReplayCommand.run),
         Command(
             name: "setup", summary: "put index templates into a cluster",
-            usage: SetupCommand.usage, run: SetupCommand.run),
+            usage: "elasticsearch [--config FILE] [--sink ID] [--templates DIR] [--dry-run]",
+            run: SetupCommand.run),
         Command(
             name: "version", summary: "say the version", usage: "[--json]",
             run: VersionCommand.run),
@@ -70,23 +75,46 @@ enum Main {
         var arguments = Array(CommandLine.arguments.dropFirst())
         guard let name = arguments.first else {
             talk(usage)
-            Console.exit(ExitCode.usage)
+            Console.exit(.usage)
         }
         arguments.removeFirst()
         if name == "help" || name == "--help" || name == "-h" {
             emit(usage + "\n")
-            Console.exit(ExitCode.ok)
+            Console.exit(.ok)
         }
         guard let command = commands.first(where: { $0.name == name || "--" + $0.name == name })
         else {
             talk("sealtail: there is no command \(name)\n\n\(usage)")
-            Console.exit(ExitCode.usage)
+            Console.exit(.usage)
         }
         if arguments.contains("--help") || arguments.contains("-h") {
             emit(Help.page(command.name, summary: command.summary, usage: command.usage))
-            Console.exit(ExitCode.ok)
+            Console.exit(.ok)
         }
-        Console.exit(command.run(arguments))
+        do {
+            Console.exit(try command.run(Options(arguments, usage: command.usage)))
+        } catch {
+            Console.exit(tell(error, command))
+        }
+    }
+
+    /// Tells why a command ended, and says how it exits.
+    private static func tell(_ error: any Error, _ command: Command) -> ExitCode {
+        switch error {
+        case let mistakes as Mistakes:
+            for line in mistakes.lines { talk(line) }
+            return .configuration
+        case let error as any CommandError:
+            talk("sealtail \(command.name): \(error)")
+            return error.exitCode
+        case let error as UsageError:
+            talk("sealtail \(command.name): \(error)")
+            talk("usage: sealtail \(command.name) \(command.usage)")
+            return .usage
+        default:
+            talk("sealtail \(command.name): \(error)")
+            return .software
+        }
     }
 
     private static var usage: String {
@@ -101,17 +129,12 @@ enum Main {
 
 /// Prints the version.
 enum VersionCommand {
-    static func run(_ arguments: [String]) -> Int32 {
-        do {
-            let options = try Options(arguments, flags: ["json"])
-            emit(
-                options.has("json")
-                    ? "{\"name\":\"sealtail\",\"version\":\"\(sealtailVersion)\"}\n"
-                    : "sealtail \(sealtailVersion)\n")
-            return ExitCode.ok
-        } catch {
-            talk("sealtail version: \(error)")
-            return ExitCode.usage
-        }
+    static func run(_ options: Options) throws -> ExitCode {
+        try options.refuseOperands()
+        emit(
+            options.has("json")
+                ? "{\"name\":\"sealtail\",\"version\":\"\(sealtailVersion)\"}\n"
+                : "sealtail \(sealtailVersion)\n")
+        return .ok
     }
 }

@@ -8,77 +8,60 @@ import Sinks
 
 /// Turns logs into events without an agent: one JSON object a line on standard output.
 enum ParseCommand {
-    private static let usage = """
-        usage: sealtail parse [--parser NAME|auto] [--framing KIND] [--format canonical|ecs|ocsf]
-                              [--timezone ZONE] [--parsers DIR] [--explain] FILE…|-
-        """
     /// Events get ids of this agent; the ids of a real agent's events are others.
     static let agentName = "parse"
 
-    static func run(_ arguments: [String]) -> Int32 {
-        do {
-            let options = try Options(
-                arguments, flags: ["explain"],
-                values: ["parser", "framing", "format", "timezone", "parsers"])
-            guard !options.positional.isEmpty else { throw UsageError("no file is named") }
-            let rendering: DocumentRendering?
-            switch options.value("format") ?? "canonical" {
-            case "canonical": rendering = nil
-            case "ecs": rendering = .ecs()
-            case "ocsf": rendering = .ocsf()
-            case let format:
-                throw UsageError("--format must be canonical, ecs or ocsf, is \(format)")
-            }
-            let zone = try options.value("timezone").map { try Zone(named: $0) } ?? Zone.system()
-            let parser = options.value("parser") ?? "auto"
-            guard
-                let library = loadLibrary(
-                    options.value("parsers"), only: parser == "auto" ? nil : [parser],
-                    named: [parser])
-            else {
-                return ExitCode.configuration
-            }
-            var run = ParseRun(
-                library: library, parser: parser,
-                framing: try framing(options.value("framing")), zone: zone,
-                rendering: rendering, explains: options.has("explain"))
-            for path in options.positional {
-                let code = try run.parse(path)
-                if code != ExitCode.ok { return code }
-            }
-            run.report()
-            return ExitCode.ok
-        } catch let error as UsageError {
-            talk("sealtail parse: \(error)\n\(usage)")
-            return ExitCode.usage
-        } catch let error as InputError {
-            talk("sealtail parse: \(error)")
-            return ExitCode.noInput
-        } catch {
-            talk("sealtail parse: \(error)")
-            return ExitCode.usage
+    static func run(_ options: Options) throws -> ExitCode {
+        guard !options.operands.isEmpty else { throw UsageError("no file is named") }
+        let rendering: DocumentRendering?
+        switch options.value("format") ?? "canonical" {
+        case "canonical": rendering = nil
+        case "ecs": rendering = .ecs()
+        case "ocsf": rendering = .ocsf()
+        case let format: throw UsageError("--format must be canonical, ecs or ocsf, is \(format)")
         }
+        let zone = try zone(options.value("timezone"))
+        let parser = options.value("parser") ?? "auto"
+        let library = try loadLibrary(
+            options.value("parsers"), only: parser == "auto" ? nil : [parser], named: [parser])
+        var run = ParseRun(
+            library: library, parser: parser, framing: try framing(options.value("framing")),
+            zone: zone, rendering: rendering, explains: options.has("explain"))
+        for path in options.operands { try run.parse(path) }
+        run.report()
+        return .ok
     }
 
-    /// The parsers at hand; nil, with every mistake on standard error, when one is wrong.
+    /// The parsers at hand; throws every mistake when one is wrong or there is none.
     ///
     /// - Parameters:
     ///   - only: reads these alone; nil reads all.
     ///   - named: in others mistakes are forgiven and told; nil forgives none.
     static func loadLibrary(
         _ folder: String?, only: Set<String>? = nil, named: Set<String>? = nil
-    ) -> ParserLibrary? {
+    ) throws -> ParserLibrary {
         let problems = ConfigurationProblems()
         let library = ParserLibrary.load(
             directories: ParserLibrary.directories(explicit: folder), only: only, named: named,
             problems: problems)
         for warning in library.warnings { talk("warning: \(warning)") }
-        for problem in problems.list { talk("\(problem)") }
-        if library.names.isEmpty {
+        guard problems.isEmpty else { throw Mistakes(problems.list) }
+        guard !library.names.isEmpty else {
             let place = folder.map { " in \($0)" } ?? ""
-            talk("sealtail: there are no parsers\(place); name a folder of them with --parsers")
+            throw CommandFailure(
+                "there are no parsers\(place); name a folder of them with --parsers",
+                .configuration)
         }
-        return problems.isEmpty && !library.names.isEmpty ? library : nil
+        return library
+    }
+
+    private static func zone(_ name: String?) throws(UsageError) -> Zone {
+        do throws(ZoneError) {
+            guard let name else { return try Zone.system() }
+            return try Zone(named: name)
+        } catch {
+            throw UsageError("\(error)")
+        }
     }
 
     /// Everybody knows this key, so its fingerprints are for looking at, not for hiding anything.
@@ -123,23 +106,19 @@ private struct ParseRun: ~Copyable {
     }
 
     /// Parses a file to its end.
-    mutating func parse(_ path: String) throws -> Int32 {
-        guard parser == "auto" else {
-            guard let program = library.program(named: parser) else {
-                let known = library.names.joined(separator: ", ")
-                talk("sealtail parse: there is no parser \(parser); there are \(known)")
-                return ExitCode.badData
-            }
-            var reader = try WholeFileReader(path, framing: try framing(for: program))
-            var parser = makeParser(program)
-            while let batch = try reader.next() { take(batch, &parser) }
-            return ExitCode.ok
+    mutating func parse(_ path: String) throws {
+        if parser == "auto" { return try recognise(path) }
+        guard let program = library.program(named: parser) else {
+            let known = library.names.joined(separator: ", ")
+            throw CommandFailure("there is no parser \(parser); there are \(known)", .badData)
         }
-        return try recognise(path)
+        var reader = try WholeFileReader(path, framing: try framing(for: program))
+        var parser = makeParser(program)
+        while let batch = try reader.next() { take(batch, &parser) }
     }
 
     /// Parses a file whose products are found out record by record.
-    private mutating func recognise(_ path: String) throws -> Int32 {
+    private mutating func recognise(_ path: String) throws {
         let programs = library.programsBySpecificity
         var framing = RecordFraming(wrapper: framing)
         framing.zone = zone
@@ -173,9 +152,9 @@ private struct ParseRun: ~Copyable {
                 "\(path): parser \(programs[program].name), which knows \(share) % of "
                     + "\(recordCount) lines")
         }
-        guard parsers.isEmpty, recordCount > 0 else { return ExitCode.ok }
-        talk("sealtail parse: \(path): no parser knows these lines; name one with --parser")
-        return ExitCode.badData
+        guard parsers.isEmpty, recordCount > 0 else { return }
+        throw CommandFailure(
+            "\(path): no parser knows these lines; name one with --parser", .badData)
     }
 
     private func makeParser(_ program: ParserProgram) -> RecordParser {

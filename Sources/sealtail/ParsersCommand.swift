@@ -6,53 +6,31 @@ import Sealing
 
 /// Lists, shows and tests the parsers.
 enum ParsersCommand {
-    private static let usage = """
-        usage: sealtail parsers list [--markdown]|show NAME|test [NAME] [--update]|bench [NAME]
-                                [--parsers DIR] [--fixtures DIR]
-        """
-
-    static func run(_ arguments: [String]) -> Int32 {
-        do {
-            let options = try Options(
-                arguments, flags: ["update", "markdown"], values: ["parsers", "fixtures"])
-            let words = options.positional
-            // A mistake in one parser is no reason not to work on another.
-            let wanted = words.count == 2 ? Set([words[1]]) : nil
-            guard
-                let library = ParseCommand.loadLibrary(options.value("parsers"), only: wanted)
-            else { return ExitCode.configuration }
-            switch words.first {
-            case "list" where words.count == 1:
-                let page = CoveragePage(library)
-                emit(options.has("markdown") ? page.markdown : page.table)
-                return ExitCode.ok
-            case "show" where words.count == 2: return show(words[1], library)
-            case "test" where words.count <= 2:
-                let names = words.count == 2 ? [words[1]] : library.names
-                return try test(
-                    names, library, fixtures: options.value("fixtures"),
-                    isUpdating: options.has("update"))
-            case "bench" where words.count <= 2:
-                let names = words.count == 2 ? [words[1]] : library.names
-                return try bench(names, library, fixtures: options.value("fixtures"))
-            default: throw UsageError("say list, show NAME, test or bench")
-            }
-        } catch let error as UsageError {
-            talk("sealtail parsers: \(error)\n\(usage)")
-            return ExitCode.usage
-        } catch {
-            talk("sealtail parsers: \(error)")
-            return ExitCode.inputOutput
+    static func run(_ options: Options) throws -> ExitCode {
+        let words = options.operands
+        // A mistake in one parser is no reason not to work on another.
+        let wanted = words.count == 2 ? Set([words[1]]) : nil
+        let library = try ParseCommand.loadLibrary(options.value("parsers"), only: wanted)
+        let names = words.count == 2 ? [words[1]] : library.names
+        switch words.first {
+        case "list" where words.count == 1:
+            let page = CoveragePage(library)
+            emit(options.has("markdown") ? page.markdown : page.table)
+        case "show" where words.count == 2:
+            try show(words[1], library)
+        case "test" where words.count <= 2:
+            return try test(
+                names, library, fixtures: options.value("fixtures"),
+                isUpdating: options.has("update"))
+        case "bench" where words.count <= 2:
+            try bench(names, library, fixtures: options.value("fixtures"))
+        default: throw UsageError("say list, show NAME, test or bench")
         }
+        return .ok
     }
 
-    private static func show(_ name: String, _ library: ParserLibrary) -> Int32 {
-        guard let definition = library.definition(named: name),
-            let program = library.program(named: name)
-        else {
-            talk("there is no parser \(name); there are \(library.names.joined(separator: ", "))")
-            return ExitCode.noInput
-        }
+    private static func show(_ name: String, _ library: ParserLibrary) throws {
+        let (definition, program) = try find(name, library)
         emit("name: \(name)\nproduct: \(definition.vendor), \(definition.product)\n")
         emit("file: \(definition.file)\n")
         let verification = definition.verification
@@ -61,22 +39,31 @@ enum ParsersCommand {
         for text in verification.documentation { emit("verified by documentation: \(text)\n") }
         emit("formats: \(program.formatNames.joined(separator: ", "))\n")
         emit("actions: \(program.actions.map(\.name).joined(separator: ", "))\n")
-        return ExitCode.ok
+    }
+
+    private static func find(
+        _ name: String, _ library: ParserLibrary
+    ) throws(CommandFailure) -> (ParserDefinition, ParserProgram) {
+        guard let definition = library.definition(named: name),
+            let program = library.program(named: name)
+        else {
+            let known = library.names.joined(separator: ", ")
+            throw CommandFailure("there is no parser \(name); there are \(known)", .noInput)
+        }
+        return (definition, program)
     }
 
     // MARK: Fixtures
 
     private static func test(
         _ names: [String], _ library: ParserLibrary, fixtures: String?, isUpdating: Bool
-    ) throws -> Int32 {
+    ) throws -> ExitCode {
         var failedCount = 0
         var blockCount = 0
         for name in names {
-            guard let path = fixturePath(of: name, library, fixtures),
-                let program = library.program(named: name)
-            else { return ExitCode.noInput }
-            let bytes = try FileSystem.read(path, byteLimit: FixtureFile.byteLimit)
-            var file = FixtureFile(String(decoding: bytes, as: UTF8.self))
+            let (definition, program) = try find(name, library)
+            let path = try fixturePath(of: definition, fixtures)
+            var file = try fixture(path)
             if file.blocks.isEmpty {
                 talk("\(path): has no record; write one, a line ---, and run with --update")
                 failedCount += 1
@@ -96,7 +83,7 @@ enum ParsersCommand {
         }
         let word = isUpdating ? "updated" : "failed"
         talk("\(names.count) parsers, \(blockCount) records, \(failedCount) \(word)")
-        return failedCount == 0 || isUpdating ? ExitCode.ok : ExitCode.badData
+        return failedCount == 0 || isUpdating ? .ok : .badData
     }
 
     private static func complain(_ path: String, _ block: FixtureFile.Block, _ found: [String]) {
@@ -105,22 +92,23 @@ enum ParsersCommand {
         for line in found { talk("  found:    \(line)") }
     }
 
-    /// The fixture of a parser; nil, with the reason on standard error, when there is none.
     private static func fixturePath(
-        of name: String, _ library: ParserLibrary, _ fixtures: String?
-    ) -> String? {
-        guard let file = library.definition(named: name)?.file else {
-            talk("there is no parser \(name); there are \(library.names.joined(separator: ", "))")
-            return nil
-        }
+        of definition: ParserDefinition, _ fixtures: String?
+    ) throws(CommandFailure) -> String {
         // Beside the folder of parsers of a checkout.
-        let root = FileSystem.folder(of: FileSystem.folder(of: file))
+        let root = FileSystem.folder(of: FileSystem.folder(of: definition.file))
         let folder = fixtures ?? root + "/Tests/Fixtures/parsers"
         guard FileSystem.exists(folder) else {
-            talk("\(name): there is no folder \(folder); name that of the fixtures with --fixtures")
-            return nil
+            throw CommandFailure(
+                "\(definition.name): there is no folder \(folder); name that of the fixtures with "
+                    + "--fixtures", .noInput)
         }
-        return folder + "/" + name + ".fixture"
+        return folder + "/" + definition.name + ".fixture"
+    }
+
+    private static func fixture(_ path: String) throws(SystemError) -> FixtureFile {
+        let bytes = try FileSystem.read(path, byteLimit: FixtureFile.byteLimit)
+        return FixtureFile(String(decoding: bytes, as: UTF8.self))
     }
 
     // MARK: Speed
@@ -128,19 +116,15 @@ enum ParsersCommand {
     /// Prints what a record of each format of each parser costs, and the worst hostile one.
     private static func bench(
         _ names: [String], _ library: ParserLibrary, fixtures: String?
-    ) throws -> Int32 {
+    ) throws {
         emit(
             "parser format: records, µs a record and an event, µs and patterns of the worst "
                 + "hostile one\n")
         for name in names {
-            guard let path = fixturePath(of: name, library, fixtures),
-                let program = library.program(named: name)
-            else { return ExitCode.noInput }
-            let bytes = try FileSystem.read(path, byteLimit: FixtureFile.byteLimit)
-            let file = FixtureFile(String(decoding: bytes, as: UTF8.self))
+            let (definition, program) = try find(name, library)
+            let file = try fixture(fixturePath(of: definition, fixtures))
             for row in ParserBench(program).rows(file.blocks.map(\.bytes)) { emit(row + "\n") }
         }
-        return ExitCode.ok
     }
 }
 

@@ -5,39 +5,16 @@ import Platform
 
 /// `sealtail replay`: sends events of the ledger, or the dead letters of a sink, to it again.
 enum ReplayCommand {
-    static let usage =
-        "--sink ID (--since T --until T | --stream S --seq A..B | --dead-letter) "
-        + "[--dry-run] [--config FILE]"
-
-    static func run(_ arguments: [String]) -> Int32 {
-        do {
-            let options = try Options(
-                arguments, flags: ["dead-letter", "dry-run"],
-                values: ["sink", "since", "until", "stream", "seq", "config"])
-            guard options.positional.isEmpty else {
-                throw UsageError("unexpected argument \(options.positional[0])")
-            }
-            let request = try request(options)
-            let path = options.value("config") ?? ConfigurationFile.defaultPath
-            guard let place = LedgerCommand.place(configuration: path) else {
-                return ExitCode.configuration
-            }
-            guard FileSystem.exists(place.folder) else {
-                talk("sealtail replay: \(place.folder): there is no state directory")
-                return ExitCode.noInput
-            }
-            if options.has("dry-run") { return try look(request, place) }
-            return try replay(request, place, path)
-        } catch let error as UsageError {
-            talk("sealtail replay: \(error)\nusage: sealtail replay \(usage)")
-            return ExitCode.usage
-        } catch let error as PipelineError {
-            talk("sealtail replay: \(error)")
-            return error.exitCode
-        } catch {
-            talk("sealtail replay: \(error)")
-            return ExitCode.inputOutput
+    static func run(_ options: Options) throws -> ExitCode {
+        try options.refuseOperands()
+        let request = try request(options)
+        let path = options.configurationPath
+        let place = try LedgerCommand.place(configuration: path)
+        guard FileSystem.exists(place.folder) else {
+            throw CommandFailure("\(place.folder): there is no state directory", .noInput)
         }
+        if options.has("dry-run") { return try look(request, place) }
+        return try replay(request, place, path)
     }
 
     // MARK: What is meant
@@ -64,12 +41,13 @@ enum ReplayCommand {
 
     private static func time(_ options: Options) throws(UsageError) -> LedgerSelection {
         let now = SystemClock().now()
-        func moment(_ name: String) throws(UsageError) -> Timestamp? {
-            guard let text = options.value(name) else { return nil }
+        func moment(_ option: String, _ text: String?) throws(UsageError) -> Timestamp? {
+            guard let text else { return nil }
             if let time = TimeArgument.read(text, now: now) { return time }
-            throw UsageError("--\(name) takes \(TimeArgument.forms), not \(text)")
+            throw UsageError("\(option) takes \(TimeArgument.forms), not \(text)")
         }
-        let (since, until) = (try moment("since"), try moment("until"))
+        let since = try moment("--since", options.value("since"))
+        let until = try moment("--until", options.value("until"))
         if let since, let until, since >= until {
             throw UsageError("--since must be before --until")
         }
@@ -99,15 +77,15 @@ enum ReplayCommand {
 
     private static func look(
         _ request: ReplayRequest, _ place: LedgerCommand.Place
-    ) throws(PipelineError) -> Int32 {
+    ) throws(PipelineError) -> ExitCode {
         let tally = try Replayer.look(request, directory: place.folder, keys: place.keys)
         talk("would send \(tally.sent) events to \(request.sink)" + remarks(tally))
-        return tally.hasMatches ? ExitCode.ok : ExitCode.noInput
+        return tally.hasMatches ? .ok : .noInput
     }
 
     private static func replay(
         _ request: ReplayRequest, _ place: LedgerCommand.Place, _ path: String
-    ) throws -> Int32 {
+    ) throws -> ExitCode {
         let signals = try Signals([.interrupt, .terminate])
         let bar = ProgressBar()
         let replayer = Replayer(request, directory: place.folder, signals: signals) { tally in

@@ -4,28 +4,17 @@ import Platform
 
 /// `sealtail run --config agent.yaml`: the agent, until a signal ends it.
 enum RunCommand {
-    static func run(_ arguments: [String]) -> Int32 {
+    static func run(_ options: Options) throws -> ExitCode {
+        try options.refuseOperands()
         MemoryTuning.apply()
-        let options: Options
-        do {
-            options = try Options(arguments, values: ["config"])
-        } catch {
-            talk("sealtail run: \(error)")
-            return ExitCode.usage
-        }
-        let path = options.value("config") ?? ConfigurationFile.defaultPath
-        let problems = ConfigurationProblems()
-        let read = ConfigurationFile.load(path, problems)
-        guard let configuration = read, problems.isEmpty else {
-            for problem in problems.list { talk("\(problem)") }
-            return ExitCode.configuration
-        }
+        let path = options.configurationPath
+        let configuration = try ConfigurationFile.loadWhole(path)
         let log = Log(level: configuration.logLevel, format: configuration.logFormat)
         do {
             let pipeline = try Pipeline(configuration, log: log) { problems in
                 ConfigurationFile.read(path, problems)
             }
-            return try pipeline.run() ? ExitCode.ok : ExitCode.inputOutput
+            return try pipeline.run() ? .ok : .inputOutput
         } catch {
             log.error("The agent cannot start.", ["reason": error])
             return error.exitCode
@@ -42,6 +31,14 @@ enum ConfigurationFile {
     static func load(_ path: String, _ problems: ConfigurationProblems) -> AgentConfiguration? {
         guard let configuration = read(path, problems) else { return nil }
         Checkup(configuration).findParsers(problems)
+        return configuration
+    }
+
+    /// The configuration with its parsers bound, where it has no mistake at all.
+    static func loadWhole(_ path: String) throws(Mistakes) -> AgentConfiguration {
+        let problems = ConfigurationProblems()
+        let read = load(path, problems)
+        guard let configuration = read, problems.isEmpty else { throw Mistakes(problems.list) }
         return configuration
     }
 

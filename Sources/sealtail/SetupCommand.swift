@@ -5,36 +5,13 @@ import Sinks
 
 /// `sealtail setup elasticsearch`: puts the templates of the package into a sink's cluster.
 enum SetupCommand {
-    static let usage =
-        "elasticsearch [--config FILE] [--sink ID] [--templates DIR] [--dry-run]"
-
-    static func run(_ arguments: [String]) -> Int32 {
-        let options: Options
-        do {
-            options = try Options(
-                arguments, flags: ["dry-run"], values: ["config", "sink", "templates"])
-        } catch {
-            talk("sealtail setup: \(error)")
-            return ExitCode.usage
+    static func run(_ options: Options) throws -> ExitCode {
+        guard options.operands == ["elasticsearch"] else {
+            throw UsageError("say elasticsearch, the only receiver that takes templates")
         }
-        guard options.positional == ["elasticsearch"] else {
-            talk("usage: sealtail setup \(usage)")
-            return ExitCode.usage
-        }
-        let path = options.value("config") ?? ConfigurationFile.defaultPath
-        let problems = ConfigurationProblems()
-        let read = ConfigurationFile.load(path, problems)
-        guard let configuration = read, problems.isEmpty else {
-            for problem in problems.list { talk("\(problem)") }
-            return ExitCode.configuration
-        }
-        do throws(UsageError) {
-            let sink = try choose(options.value("sink"), among: configuration.sinks)
-            return install(sink, options)
-        } catch {
-            talk("sealtail setup: \(path): \(error)")
-            return ExitCode.usage
-        }
+        let configuration = try ConfigurationFile.loadWhole(options.configurationPath)
+        let sink = try choose(options.value("sink"), among: configuration.sinks)
+        return try install(sink, options)
     }
 
     private static func choose(
@@ -58,30 +35,35 @@ enum SetupCommand {
         return only
     }
 
-    private static func install(_ sink: SinkConfiguration, _ options: Options) -> Int32 {
-        let setup: ElasticsearchSetup
-        do throws(SinkError) {
-            setup = try ElasticsearchSetup(
+    private static func install(
+        _ sink: SinkConfiguration, _ options: Options
+    ) throws(CommandFailure) -> ExitCode {
+        let setup = try ended(.configuration) { () throws(SinkError) in
+            try ElasticsearchSetup(
                 sink, folder: options.value("templates") ?? ElasticsearchSetup.systemFolder)
-        } catch {
-            talk("sealtail setup: \(error)")
-            return ExitCode.configuration
         }
         if options.has("dry-run") {
             for template in setup.templates {
                 emit("PUT \(template.path) \(template.byteCount) bytes from \(template.file)\n")
             }
             talk("nothing was sent")
-            return ExitCode.ok
+            return .ok
         }
-        do throws(SinkError) {
+        try ended(.unavailable) { () throws(SinkError) in
             try setup.install { template in emit("PUT \(template.path)\n") }
-        } catch {
-            talk("sealtail setup: \(error)")
-            return ExitCode.unavailable
         }
         talk("installed; a data stream that is there already takes them up at its next rollover:")
         talk("POST /\(setup.stream)/_rollover")
-        return ExitCode.ok
+        return .ok
+    }
+
+    private static func ended<Value>(
+        _ code: ExitCode, _ body: () throws(SinkError) -> Value
+    ) throws(CommandFailure) -> Value {
+        do throws(SinkError) {
+            return try body()
+        } catch {
+            throw CommandFailure(error.description, code)
+        }
     }
 }

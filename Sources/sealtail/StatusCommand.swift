@@ -10,43 +10,25 @@ enum StatusCommand {
     /// How soon a key, a signal or another size of the terminal is noticed.
     private static let attention = Duration.milliseconds(100)
 
-    /// Why there is nothing to show, and the exit code that says so.
-    private struct Failure: Error {
-        let sentence: String
-        let exit: Int32
-    }
-
-    static func run(_ arguments: [String]) -> Int32 {
-        let options: Options
-        do {
-            options = try Options(arguments, flags: ["watch", "json"], values: ["config"])
-            if options.has("watch"), options.has("json") {
-                throw UsageError("--watch and --json do not go together")
-            }
-            if options.has("watch"), !Terminal.isInteractive {
-                throw UsageError("--watch needs a terminal; leave it out, or ask for --json")
-            }
-        } catch {
-            talk("sealtail status: \(error)")
-            return ExitCode.usage
+    static func run(_ options: Options) throws -> ExitCode {
+        try options.refuseOperands()
+        if options.has("watch"), options.has("json") {
+            throw UsageError("--watch and --json do not go together")
         }
-        let path = options.value("config") ?? ConfigurationFile.defaultPath
-        do throws(Failure) {
-            let place = try Place(path)
-            if options.has("watch") { return watch(place) }
-            let body = try place.get("/status.json")
-            if options.has("json") {
-                emit(String(decoding: body, as: UTF8.self))
-                return ExitCode.ok
-            }
-            let isPlain = !Terminal.isOutput || ProcessFacts.environment("NO_COLOR") != nil
-            var screen = StatusScreen(isColored: !isPlain)
-            for line in try place.lines(&screen, body) { emit(line + "\n") }
-            return ExitCode.ok
-        } catch {
-            talk("sealtail status: \(error.sentence)")
-            return error.exit
+        if options.has("watch"), !Terminal.isInteractive {
+            throw UsageError("--watch needs a terminal; leave it out, or ask for --json")
         }
+        let place = try Place(options.configurationPath)
+        if options.has("watch") { return try watch(place) }
+        let body = try place.get("/status.json")
+        if options.has("json") {
+            emit(String(decoding: body, as: UTF8.self))
+            return .ok
+        }
+        let isPlain = !Terminal.isOutput || ProcessFacts.environment("NO_COLOR") != nil
+        var screen = StatusScreen(isColored: !isPlain)
+        for line in try place.lines(&screen, body) { emit(line + "\n") }
+        return .ok
     }
 
     // MARK: Asking
@@ -59,55 +41,52 @@ enum StatusCommand {
 
         /// Other mistakes than those about the place do not matter here: secrets of sinks, say,
         /// that only the service can read.
-        init(_ path: String) throws(Failure) {
+        init(_ path: String) throws {
             let problems = ConfigurationProblems()
             guard let configuration = ConfigurationFile.read(path, problems) else {
-                let sentences = problems.list.map(\.description).joined(separator: "\n")
-                throw Failure(sentence: sentences, exit: ExitCode.configuration)
+                throw Mistakes(problems.list)
             }
             guard let listen = configuration.listen else {
-                throw Failure(
-                    sentence: "\(path): agent.listen is none, so the agent tells nothing",
-                    exit: ExitCode.unavailable)
+                throw CommandFailure(
+                    "\(path): agent.listen is none, so the agent tells nothing", .unavailable)
             }
             text = listen.localText
             certificate = configuration.status.tls?.certificate
             token = configuration.status.token
         }
 
-        func get(_ page: String) throws(Failure) -> [UInt8] {
+        func get(_ page: String) throws(CommandFailure) -> [UInt8] {
             let answer: LocalRequest.Answer
             do throws(LocalRequest.Failure) {
                 answer = try LocalRequest.get(
                     page, at: text, certificate: certificate, token: token)
             } catch {
-                throw Failure(
-                    sentence: "no agent answers: \(error); is it running?",
-                    exit: ExitCode.unavailable)
+                throw CommandFailure(
+                    "no agent answers: \(error); is it running?", .unavailable)
             }
             if answer.status == 200 { return answer.body }
             if answer.status == 401 {
-                throw Failure(
-                    sentence: "the agent at \(text) does not take the token of "
+                throw CommandFailure(
+                    "the agent at \(text) does not take the token of "
                         + "agent.status.token; where systemd keeps it, run as root with "
                         + "CREDENTIALS_DIRECTORY=/run/credentials/sealtail.service",
-                    exit: ExitCode.permission)
+                    .permission)
             }
             let words = StatusScreen.printable(
                 String(decoding: answer.body.prefix(240), as: UTF8.self)
             ).split(separator: " ").joined(separator: " ")
-            throw Failure(
-                sentence: "what listens at \(text) answers \(answer.status): \(words)",
-                exit: answer.status == 403 ? ExitCode.permission : ExitCode.unavailable)
+            throw CommandFailure(
+                "what listens at \(text) answers \(answer.status): \(words)",
+                answer.status == 403 ? .permission : .unavailable)
         }
 
-        func lines(_ screen: inout StatusScreen, _ body: [UInt8]) throws(Failure) -> [String] {
+        func lines(_ screen: inout StatusScreen, _ body: [UInt8]) throws(CommandFailure) -> [String]
+        {
             guard let document = try? JSONDocument(reading: body),
                 let lines = screen.lines(document)
             else {
-                throw Failure(
-                    sentence: "what listens at \(text) is no agent of this version",
-                    exit: ExitCode.unavailable)
+                throw CommandFailure(
+                    "what listens at \(text) is no agent of this version", .unavailable)
             }
             return lines
         }
@@ -116,11 +95,8 @@ enum StatusCommand {
     // MARK: Watching
 
     /// Draws until `q`, ctrl-c or a signal.
-    private static func watch(_ place: Place) -> Int32 {
-        guard let signals = try? Signals([.terminate, .interrupt, .hangUp]) else {
-            talk("sealtail status: signals cannot be received")
-            return ExitCode.software
-        }
+    private static func watch(_ place: Place) throws -> ExitCode {
+        let signals = try Signals([.terminate, .interrupt, .hangUp])
         let clock = SystemClock()
         let terminal = Terminal()
         defer { terminal.close() }
@@ -141,10 +117,10 @@ enum StatusCommand {
             }
             switch terminal.key(waitingAtMost: attention) {
             // q, Q, ctrl-c, ctrl-d
-            case .byte(0x71), .byte(0x51), .byte(3), .byte(4), .end: return ExitCode.ok
+            case .byte(0x71), .byte(0x51), .byte(3), .byte(4), .end: return .ok
             case .byte, .none: break
             }
-            if ((try? signals.wait(timeout: .zero)) ?? nil) != nil { return ExitCode.ok }
+            if ((try? signals.wait(timeout: .zero)) ?? nil) != nil { return .ok }
         }
     }
 
@@ -152,10 +128,10 @@ enum StatusCommand {
     private static func look(
         _ place: Place, _ screen: inout StatusScreen, former: [String]
     ) -> [String] {
-        do throws(Failure) {
+        do throws(CommandFailure) {
             return try place.lines(&screen, try place.get("/status.json"))
         } catch {
-            return screen.lost(error.sentence, former)
+            return screen.lost(error.description, former)
         }
     }
 }

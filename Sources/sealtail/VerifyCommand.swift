@@ -5,35 +5,26 @@ import Sinks
 
 /// Checks sealed events with verifier keys and says what was altered, missing, forked or added.
 enum VerifyCommand {
-    private static let usage =
-        "usage: sealtail verify --vkey KEY|FILE [--sink ID] [--json] FILE...|-"
     /// The bytes that are read at a time.
     private static let blockByteCount = 256 * 1024
     /// The most bytes of a file of verifier keys.
     private static let keyFileByteLimit = 1024 * 1024
 
-    static func run(_ arguments: [String]) -> Int32 {
-        do {
-            let options = try Options(arguments, flags: ["json"], values: ["vkey", "sink"])
-            guard let text = options.value("vkey"), !options.positional.isEmpty else {
-                talk(usage)
-                return ExitCode.usage
-            }
-            let sink = options.value("sink")
-            if let sink, !isSinkID(sink) {
-                throw UsageError("--sink takes the id of a sink, a-z, 0-9 and _, not \(sink)")
-            }
-            let keys = try keys(text)
-            return verify(options.positional, keys, sink: sink, json: options.has("json"))
-        } catch {
-            talk("sealtail verify: \(error)")
-            return error is SystemError ? ExitCode.noInput : ExitCode.usage
+    static func run(_ options: Options) throws -> ExitCode {
+        guard let text = options.value("vkey"), !options.operands.isEmpty else {
+            throw UsageError("--vkey and a file are needed; - is standard input")
         }
+        let sink = options.value("sink")
+        if let sink, !isSinkID(sink) {
+            throw UsageError("--sink takes the id of a sink, a-z, 0-9 and _, not \(sink)")
+        }
+        let keys = try keys(text)
+        return try verify(options.operands, keys, sink: sink, json: options.has("json"))
     }
 
     private static func verify(
         _ paths: [String], _ keys: [VerifierKey], sink: String?, json: Bool
-    ) -> Int32 {
+    ) throws(SystemError) -> ExitCode {
         let (ecs, ocsf) = (DocumentComparer.ecs(), DocumentComparer.ocsf())
         var verifier = SealVerifier(keys: keys, sink: sink) { form, signedBytes, document in
             let comparer = form == .ocsf ? ocsf : ecs
@@ -45,25 +36,18 @@ enum VerifyCommand {
             }
         }
         for path in paths {
-            do {
-                let file = path == "-" ? File(borrowing: 0, path: "-") : try File(path)
-                if paths.count > 1 { verifier.beginFile(path) }
-                var block: [UInt8] = []
-                while true {
-                    block.removeAll(keepingCapacity: true)
-                    guard try file.appendNext(to: &block, count: blockByteCount) > 0 else { break }
-                    verifier.feed(block.span)
-                }
-            } catch {
-                talk("sealtail verify: \(error)")
-                return error.isNotFound
-                    ? ExitCode.noInput
-                    : error.isPermission ? ExitCode.permission : ExitCode.inputOutput
+            let file = path == "-" ? File(borrowing: 0, path: "-") : try File(path)
+            if paths.count > 1 { verifier.beginFile(path) }
+            var block: [UInt8] = []
+            while true {
+                block.removeAll(keepingCapacity: true)
+                guard try file.appendNext(to: &block, count: blockByteCount) > 0 else { break }
+                verifier.feed(block.span)
             }
         }
         let report = verifier.finish()
         emit(json ? report.json : report.text)
-        return report.isClean ? ExitCode.ok : ExitCode.badData
+        return report.isClean ? .ok : .badData
     }
 
     /// A verifier key, or those in a file, one a line; `#` begins a remark.

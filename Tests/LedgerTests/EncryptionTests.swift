@@ -161,7 +161,7 @@ struct EncryptionTests {
             let error = #expect(throws: LedgerError.self) {
                 try openLedger(disk, .small().encrypted(ring))
             }
-            #expect(error?.code == "key_missing" && error?.exitCode == 78)
+            #expect(error?.code == "key_missing" && error?.exitCode == .configuration)
             let name = try #require(testKey(1)).name
             #expect(
                 error?.description.contains("encrypted with the key \(name), which") == true)

@@ -75,7 +75,7 @@ struct ErrorSentenceTests {
             case .cannotListen, .unknownParser, .stage: break
             }
             expectSentence(
-                sample.description, place: sample.exitCode == 69 ? "agent" : "inputs.idp")
+                sample.description, place: sample.exitCode == .unavailable ? "agent" : "inputs.idp")
         }
     }
 

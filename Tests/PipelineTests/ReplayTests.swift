@@ -58,7 +58,7 @@ private struct Source: ReplaySource {
     }
     func finish() throws(PipelineError) {
         record.isFinished.withLock { $0 = true }
-        if failsAtEnd { throw .stage("the disk refuses", exit: 74) }
+        if failsAtEnd { throw .stage("the disk refuses", exit: .inputOutput) }
     }
     func describe(_ tally: inout ReplayTally) { tally.filtered = 5 }
 }
@@ -127,7 +127,7 @@ struct ReplayCourseTests {
         #expect(outcome.tally.sent == 3 && outcome.tally.confirmed == 2)
         #expect(outcome.tally.refused == 1 && outcome.tally.waiting == 0)
         #expect(outcome.tally.filtered == 5 && outcome.tally.refusal == "no")
-        #expect(outcome.exitCode == 65 && outcome.problem == nil)
+        #expect(outcome.exitCode == .badData && outcome.problem == nil)
     }
 
     @Test func itIsPatientAndGivesUpAfterAWhileWithTheReason() throws {
@@ -148,7 +148,7 @@ struct ReplayCourseTests {
         #expect(course.isDone)
         let outcome = course.finish()
         #expect(record.isFinished.withLock { $0 })
-        #expect(outcome.exitCode == 69 && outcome.tally.waiting == 3)
+        #expect(outcome.exitCode == .unavailable && outcome.tally.waiting == 3)
         #expect(outcome.problem?.contains("503") == true)
     }
 
@@ -196,7 +196,7 @@ struct ReplayCourseTests {
         #expect(course.take(second, .success(())) == 3)
         #expect(course.isDone)
         let outcome = course.finish()
-        #expect(outcome.problem == "401" && outcome.exitCode == 69)
+        #expect(outcome.problem == "401" && outcome.exitCode == .unavailable)
         #expect(outcome.tally.confirmed == 3 && outcome.tally.waiting == 3)
     }
 
@@ -205,14 +205,14 @@ struct ReplayCourseTests {
         #expect(course.take(try #require(course.send()), .success(())) == 3)
         #expect(course.send() == nil)
         let outcome = course.finish()
-        #expect(outcome.problem == "the disk refuses" && outcome.exitCode == 74)
+        #expect(outcome.problem == "the disk refuses" && outcome.exitCode == .inputOutput)
     }
 
     @Test func nothingToSendIsNoInput() {
-        #expect(ReplayOutcome(ReplayTally()).exitCode == 66)
+        #expect(ReplayOutcome(ReplayTally()).exitCode == .noInput)
         var tally = ReplayTally()
         tally.filtered = 1
-        #expect(ReplayOutcome(tally).exitCode == 0)
+        #expect(ReplayOutcome(tally).exitCode == .ok)
     }
 }
 
@@ -305,7 +305,7 @@ struct ReplayDeskTests {
         let (mail, locks) = try post(folder)
         defer { withExtendedLifetime(locks) {} }
         ReplayDesk(directory: folder.path, keys: nil).serve([])
-        #expect(mail.answer(to: "m")?.outcome?.exitCode == ReplayOutcome.usageExit)
+        #expect(mail.answer(to: "m")?.outcome?.exitCode == .usage)
     }
 
     // The command said that no agent took the request while one was settling the one before.

@@ -25,7 +25,7 @@ struct ReplayCourse {
     private var spanOfTicket: [UInt64: UInt64] = [:]
     private var unsent: [UInt64: Int] = [:]
     private var hasMore = true
-    private var problem: (sentence: String, exit: Int32)?
+    private var problem: (sentence: String, exit: ExitCode)?
     // Since when requests wait for a confirmation; nil when none does.
     private var waitingSince: MonotonicInstant?
     private var lastFailure: String?
@@ -60,7 +60,7 @@ struct ReplayCourse {
     }
 
     /// Gives up what was not sent yet; what is on its way still comes to its outcome.
-    mutating func stop(because sentence: String, exit: Int32 = ReplayOutcome.unavailableExit) {
+    mutating func stop(because sentence: String, exit: ExitCode = .unavailable) {
         if problem == nil { problem = (sentence, exit) }
     }
 

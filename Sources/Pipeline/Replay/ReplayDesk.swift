@@ -69,7 +69,7 @@ final class ReplayDesk: Sendable {
                 return
             }
             if isClosed {
-                let problem = ("the sink was closed", ReplayOutcome.unavailableExit)
+                let problem = ("the sink was closed", ExitCode.unavailable)
                 tell(letter, tally, ReplayOutcome(tally, problem: problem))
                 return
             }
@@ -86,7 +86,7 @@ final class ReplayDesk: Sendable {
             return loop
         }
         let known = loops.map(\.id).joined(separator: ", ")
-        let problem = ("the agent has no sink \(sink); it has \(known)", ReplayOutcome.usageExit)
+        let problem = ("the agent has no sink \(sink); it has \(known)", ExitCode.usage)
         task.finish(ReplayOutcome(ReplayTally(), problem: problem))
         return nil
     }

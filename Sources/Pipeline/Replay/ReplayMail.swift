@@ -164,7 +164,7 @@ extension ReplayMail.Answer {
         self.init(mark: mark, tally: tally)
         guard let exit = document["exit"]?.integer else { return }
         var outcome = ReplayOutcome(tally)
-        outcome.exitCode = Int32(clamping: exit)
+        outcome.exitCode = ExitCode(rawValue: Int32(clamping: exit)) ?? .software
         outcome.problem = document["problem"]?.string
         self.outcome = outcome
     }
@@ -190,7 +190,7 @@ extension ReplayMail.Answer {
             text.append(jsonString: refusal)
         }
         if let outcome {
-            text.append(",\"exit\":\(outcome.exitCode)")
+            text.append(",\"exit\":\(outcome.exitCode.rawValue)")
             if let problem = outcome.problem {
                 text.append(",\"problem\":")
                 text.append(jsonString: problem)

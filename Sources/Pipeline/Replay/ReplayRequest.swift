@@ -61,24 +61,19 @@ public struct ReplayOutcome: Sendable, Hashable {
     public var tally: ReplayTally
     /// Why not all were sent, in one sentence; nil when they were.
     public var problem: String?
-    /// The code of the command, as sysexits(3) numbers it.
-    public var exitCode: Int32
-
-    static let usageExit: Int32 = 64
-    static let refusedExit: Int32 = 65
-    static let noMatchExit: Int32 = 66
-    static let unavailableExit: Int32 = 69
+    /// How the command exits.
+    public var exitCode: ExitCode
 
     /// Describes an end; without a problem the code follows from the tally.
-    public init(_ tally: ReplayTally, problem: (sentence: String, exit: Int32)? = nil) {
+    public init(_ tally: ReplayTally, problem: (sentence: String, exit: ExitCode)? = nil) {
         self.tally = tally
         self.problem = problem?.sentence
         if let problem {
             exitCode = problem.exit
         } else if !tally.hasMatches {
-            exitCode = ReplayOutcome.noMatchExit
+            exitCode = .noInput
         } else {
-            exitCode = tally.refused + tally.unreadable > 0 ? ReplayOutcome.refusedExit : 0
+            exitCode = tally.refused + tally.unreadable > 0 ? .badData : .ok
         }
     }
 }

@@ -69,7 +69,7 @@ struct LedgerReplay: ReplaySource {
             do throws(LedgerError) {
                 isThere = try read()
             } catch {
-                throw .stage(error.description, exit: error.exitCode)
+                throw .stage(error)
             }
             guard isThere else { return parts.isEmpty ? .end : close() }
             if pausing() { return .pause }
@@ -176,7 +176,7 @@ struct DeadLetterReplay: ReplaySource {
         do throws(SinkError) {
             return try body()
         } catch {
-            throw .stage(error.description, exit: PipelineError.inputOutputExit)
+            throw .stage(error.description, exit: .inputOutput)
         }
     }
 

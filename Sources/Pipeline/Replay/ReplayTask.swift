@@ -33,12 +33,10 @@ final class ReplayTask: Sendable {
         switch request.origin {
         case .deadLetter: return DeadLetterReplay(LetterReplay(deadLetter))
         case .ledger(let selection):
-            do throws(LedgerError) {
-                let walk = try LedgerWalk(directory: directory, keys: keys, until: cursor)
-                return LedgerReplay(sink: request.sink, selection, walk)
-            } catch {
-                throw .stage(error.description, exit: error.exitCode)
+            let walk = try PipelineError.wrapping { () throws(LedgerError) in
+                try LedgerWalk(directory: directory, keys: keys, until: cursor)
             }
+            return LedgerReplay(sink: request.sink, selection, walk)
         }
     }
 

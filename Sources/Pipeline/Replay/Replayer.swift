@@ -43,14 +43,14 @@ public struct Replayer {
     ) throws(PipelineError) -> ReplayOutcome {
         try checkOwner()
         let mail = ReplayMail(directory: directory)
-        let claim = try Pipeline.system { () throws(SystemError) in try mail.claim() }
+        let claim = try PipelineError.wrapping { () throws(SystemError) in try mail.claim() }
         guard let claim else {
             throw .stage(
                 "\(directory): another replay is under way; wait for its end",
-                exit: ReplayOutcome.unavailableExit)
+                exit: .unavailable)
         }
         defer { withExtendedLifetime(claim) {} }
-        let lock = try Pipeline.system { () throws(SystemError) in
+        let lock = try PipelineError.wrapping { () throws(SystemError) in
             try FileLock.take(directory + "/lock", permissions: 0o600)
         }
         guard let lock else { return try ask(mail) }
@@ -59,21 +59,21 @@ public struct Replayer {
             throw .stage(
                 "no agent runs, so the replay needs a configuration without mistakes; "
                     + "run sealtail check, which names them",
-                exit: PipelineError.configurationExit)
+                exit: .configuration)
         }
         return try work(configuration)
     }
 
     /// Files that another user makes in the state directory would be in the agent's way.
     private func checkOwner() throws(PipelineError) {
-        let owner = try Pipeline.system { () throws(SystemError) in
+        let owner = try PipelineError.wrapping { () throws(SystemError) in
             try FileSystem.status(directory).userID
         }
         guard owner != ProcessFacts.effectiveUserID else { return }
         let name = AccountNames.user(owner) ?? "#\(owner)"
         throw .stage(
             "\(directory) belongs to \(name); run this as that user: sudo -u \(name) sealtail …",
-            exit: PipelineError.permissionExit)
+            exit: .permission)
     }
 
     private var isInterrupted: Bool {
@@ -85,7 +85,7 @@ public struct Replayer {
 
     private func ask(_ mail: ReplayMail) throws(PipelineError) -> ReplayOutcome {
         let mark = Hex.encode(RandomBytes.make(8).span)
-        try Pipeline.system { () throws(SystemError) in
+        try PipelineError.wrapping { () throws(SystemError) in
             try mail.post(ReplayMail.Letter(mark: mark, request: request))
         }
         let deadline = clock.monotonic().advanced(by: Replayer.agentPatience)
@@ -151,7 +151,7 @@ public struct Replayer {
     }
 
     private func end(_ tally: ReplayTally, _ sentence: String) -> ReplayOutcome {
-        ReplayOutcome(tally, problem: (sentence, ReplayOutcome.unavailableExit))
+        ReplayOutcome(tally, problem: (sentence, .unavailable))
     }
 
     // MARK: Without an agent
@@ -161,9 +161,9 @@ public struct Replayer {
             let known = configuration.sinks.map(\.id).joined(separator: ", ")
             throw .stage(
                 "there is no sink \(request.sink); there are \(known)",
-                exit: ReplayOutcome.usageExit)
+                exit: .usage)
         }
-        let cursor = try Pipeline.committed { () throws(LedgerError) in
+        let cursor = try PipelineError.wrapping { () throws(LedgerError) in
             try LedgerInspection(directory: directory).cursors().cursors
                 .first { $0.sink == request.sink }?.cursor.place
         }
@@ -176,7 +176,7 @@ public struct Replayer {
                 byteLimit: settings.deadLetterByteLimit,
                 encryption: configuration.ledger.encryption)
         } catch {
-            throw .stage(error.description, exit: PipelineError.configurationExit)
+            throw .stage(error.description, exit: .configuration)
         }
         defer { sink.close() }
         let task = ReplayTask(
@@ -186,7 +186,7 @@ public struct Replayer {
         deliver(&course, to: sink, limit: settings.inFlight)
         let outcome = course.finish()
         if outcome.tally.confirmed > 0 {
-            try Pipeline.committed { () throws(LedgerError) in
+            try PipelineError.wrapping { () throws(LedgerError) in
                 try ReplayedCount.add(
                     UInt64(outcome.tally.confirmed), of: settings.id, directory: directory)
             }
@@ -228,11 +228,11 @@ public struct Replayer {
         var tally = ReplayTally()
         switch request.origin {
         case .deadLetter:
-            tally.sent = try Pipeline.system { () throws(SystemError) in
+            tally.sent = try PipelineError.wrapping { () throws(SystemError) in
                 try DeadLetter.count(folder: directory + "/dead_letter", sink: request.sink)
             }
         case .ledger(let selection):
-            let walk = try Pipeline.committed { () throws(LedgerError) in
+            let walk = try PipelineError.wrapping { () throws(LedgerError) in
                 let place = try LedgerInspection(directory: directory).cursors().cursors
                     .first { $0.sink == request.sink }?.cursor.place
                 return try LedgerWalk(

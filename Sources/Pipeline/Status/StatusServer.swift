@@ -66,7 +66,7 @@ public final class StatusServer: Sendable {
                     try HTTPServer.Certificate.text(of: path)
                 }
             } catch {
-                throw .stage("agent.status.tls: \(error)", exit: PipelineError.configurationExit)
+                throw .stage("agent.status.tls: \(error)", exit: .configuration)
             }
         }
 
@@ -133,7 +133,7 @@ public final class StatusServer: Sendable {
             // Not before: terms that could not be used are tried again with the next reload.
             terms.withLock { $0 = next }
         } catch {
-            throw .stage("agent.status.tls: \(error)", exit: PipelineError.inputOutputExit)
+            throw .stage("agent.status.tls: \(error)", exit: .inputOutput)
         }
         former.stop()
     }

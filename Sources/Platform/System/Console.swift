@@ -29,7 +29,7 @@ public enum Console {
     public static func isTerminal(_ stream: Stream) -> Bool { isatty(stream.rawValue) == 1 }
 
     /// Ends the process.
-    public static func exit(_ code: Int32) -> Never {
-        Glibc.exit(code)
+    public static func exit(_ code: ExitCode) -> Never {
+        Glibc.exit(code.rawValue)
     }
 }

@@ -3,7 +3,7 @@ import CLinux
 import Glibc
 
 /// A system call that the kernel refused: which one, on what, and why.
-public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
+public struct SystemError: CommandError, Hashable {
     /// The call that failed, as `open`.
     public let call: String
     /// The file or name it was about, when there is one.
@@ -44,6 +44,11 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
         if isNoSpace { return "make room on this file system" }
         if isPermission { return "give this user the right to it" }
         return "look at the disk, the network and the kernel's log"
+    }
+
+    /// A missing right and a missing file are told apart from what may heal.
+    public var exitCode: ExitCode {
+        isPermission ? .permission : isNotFound ? .noInput : .inputOutput
     }
 
     /// Nothing exists at the path.

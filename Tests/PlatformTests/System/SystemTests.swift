@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Platform
 import Testing
 
@@ -60,6 +61,12 @@ final class ScratchFolder {
         let second = #expect(throws: SystemError.self) { try File(path, .write, .createNew) }
         #expect(second?.isAlreadyThere == true)
         #expect(SystemError(call: "x", number: 100_000).code == "EUNKNOWN")
+    }
+
+    @Test func aMissingRightAndAMissingFileAreToldApartFromWhatMayHeal() {
+        #expect(SystemError(call: "open", number: EACCES).exitCode.rawValue == 77)
+        #expect(SystemError(call: "open", number: ENOENT).exitCode.rawValue == 66)
+        #expect(SystemError(call: "open", number: EIO).exitCode.rawValue == 74)
     }
 
     @Test func appendingReachesTheEndWhereverItIs() throws {
