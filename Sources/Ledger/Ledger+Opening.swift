@@ -20,32 +20,34 @@ extension Ledger {
         time: any TimeSource = SystemClock()
     ) throws(LedgerError) -> (ledger: Ledger, recovered: RecoveredState) {
         let folder = directory + "/ledger"
-        let lock: FileLock
-        do {
+        try LedgerError.wrapping { () throws(SystemError) in
             if !FileSystem.exists(directory) {
                 try FileSystem.createFolders(directory, permissions: folderPermissions)
             }
             try FileSystem.createFolder(folder, permissions: folderPermissions)
-            for path in [directory, folder] {
-                let permissions = try FileSystem.status(path).permissions
-                guard permissions & foreignWriteBits == 0 else {
-                    throw LedgerError.exposed(path: path, permissions: permissions)
-                }
-            }
-            guard let taken = try FileLock.take(directory + "/lock", permissions: 0o600) else {
-                throw LedgerError.locked(path: directory + "/lock")
-            }
-            lock = taken
-        } catch let error as LedgerError {
-            throw error
-        } catch let error as SystemError {
-            throw .system(error)
-        } catch {
-            bug("an error of another kind: \(error)")
         }
+        for path in [directory, folder] {
+            let permissions = try LedgerError.wrapping { () throws(SystemError) in
+                try FileSystem.status(path).permissions
+            }
+            guard permissions & foreignWriteBits == 0 else {
+                throw .exposed(path: path, permissions: permissions)
+            }
+        }
+        let lock = try lock(directory)
         return try open(
             folder: folder, configuration: configuration, sinks: sinks, time: time,
             storage: DiskStorage(), lock: lock)
+    }
+
+    /// Takes a state directory for one process; throws `locked` when another one has it.
+    static func lock(_ directory: String) throws(LedgerError) -> FileLock {
+        let path = directory + "/lock"
+        let lock = try LedgerError.wrapping { () throws(SystemError) in
+            try FileLock.take(path, permissions: 0o600)
+        }
+        guard let lock else { throw .locked(path: path) }
+        return lock
     }
 
     /// Opens a ledger in a folder that exists, on any storage.

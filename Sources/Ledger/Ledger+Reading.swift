@@ -116,9 +116,8 @@ extension Ledger {
             report(range, header, reader, isTail: false)
             place = LedgerPlace(segment: entry.number, offset: UInt64(range.upperBound))
         case .otherVersion(let version):
-            throw .unsupported(
-                path: folder + "/" + SegmentName.name(of: entry.number), offset: offset,
-                reason: "the format has the version \(version)")
+            throw .otherVersion(
+                version, path: SegmentName.path(of: entry.number, in: folder), offset: offset)
         case .frame(let header, let payload):
             let next = offset + header.frameByteCount
             let start = place
@@ -187,22 +186,17 @@ extension Ledger {
         at place: LedgerPlace, next: Int, _ reader: SegmentReader
     ) throws(LedgerError) -> LedgerFrame? {
         let offset = Int(clamping: place.offset)
-        do {
+        do throws(FrameProblem) {
             let batch = try BatchFormat.decode(
                 header, payload: payload, part, keys: configuration.encryption)
             return LedgerFrame(
                 place: place, next: LedgerPlace(segment: place.segment, offset: UInt64(next)),
                 batch: batch)
         } catch {
-            let path = folder + "/" + SegmentName.name(of: reader.number)
-            switch error {
-            case .unsupported(let reason):
-                throw .unsupported(path: path, offset: offset, reason: reason)
-            case .locked(let keyID): throw .keyMissing(path: path, keyID: keyID)
-            case .damaged:
-                report(offset..<next, header, reader, isTail: false)
-                return nil
-            }
+            let path = SegmentName.path(of: reader.number, in: folder)
+            if let refusal = error.refusal(path: path, offset: offset) { throw refusal }
+            report(offset..<next, header, reader, isTail: false)
+            return nil
         }
     }
 
@@ -221,7 +215,7 @@ extension Ledger {
             return SegmentReader(file: file, number: number, buffers: buffers)
         }
         do {
-            let path = folder + "/" + SegmentName.name(of: number)
+            let path = SegmentName.path(of: number, in: folder)
             let file = try storage.open(path, isWritable: false)
             state.withLock { $0.keep(file, of: number) }
             return SegmentReader(file: file, number: number, buffers: buffers)

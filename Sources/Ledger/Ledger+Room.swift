@@ -41,7 +41,7 @@ extension Ledger {
         do throws(SystemError) {
             for number in numbers {
                 do {
-                    try storage.remove(folder + "/" + SegmentName.name(of: number))
+                    try storage.remove(SegmentName.path(of: number, in: folder))
                 } catch {
                     guard error.isNotFound else { throw error }
                 }
@@ -133,7 +133,7 @@ extension Ledger {
         guard number < FrameLimit.segmentNumberLimit else {
             throw .refused(reason: "the numbers of segments have run out")
         }
-        let path = folder + "/" + SegmentName.name(of: number)
+        let path = SegmentName.path(of: number, in: folder)
         // A new salt for each header that is written, for all of them have the nonce 0.
         let cipher = makeCipher()
         let header = writer.encodeSnapshot(

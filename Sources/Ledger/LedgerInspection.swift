@@ -109,42 +109,39 @@ public struct LedgerInspection {
     public mutating func inspect(
         _ number: UInt64, checking: Bool, _ visit: (SealedBatch) -> Bool = { _ in true }
     ) throws(LedgerError) -> SegmentReport {
-        do {
-            let path = folder + "/" + SegmentName.name(of: number)
+        let path = SegmentName.path(of: number, in: folder)
+        let (reader, limit) = try LedgerError.wrapping { () throws(SystemError) in
             var reader = SegmentReader(
                 file: try storage.open(path, isWritable: false), number: number)
             reader.isTolerant = true
-            let probe = SequenceProbe(folder: folder, storage: storage, segments: segments)
-            let limit = try reader.file.measure().byteCount
-            var report = SegmentReport(number: number, byteCount: limit)
-            var offset = 0
-            while true {
-                switch try reader.step(at: offset, limit: limit) {
-                case .end: return report
-                case .otherVersion(let version):
-                    note("byte \(offset): the format has the version \(version)", &report)
-                    return report
-                case .tail(let range, let header):
-                    report.damage.append(probe.describe(range, header, reader, isTail: true))
-                    isBroken = true
-                    return report
-                case .damage(let range, let header):
-                    report.damage.append(probe.describe(range, header, reader, isTail: false))
-                    isBroken = true
-                    offset = range.upperBound
-                case .frame(let header, let payload):
-                    let goesOn = try take(header, payload, at: offset, checking, visit, &report)
-                    offset += header.frameByteCount
-                    report.usedByteCount = offset
-                    if !goesOn { return report }
-                }
+            return (reader, try reader.file.measure().byteCount)
+        }
+        let probe = SequenceProbe(folder: folder, storage: storage, segments: segments)
+        var report = SegmentReport(number: number, byteCount: limit)
+        var offset = 0
+        while true {
+            let step = try LedgerError.wrapping { () throws(SystemError) in
+                try reader.step(at: offset, limit: limit)
             }
-        } catch let error as SystemError {
-            throw .system(error)
-        } catch let error as LedgerError {
-            throw error
-        } catch {
-            bug("an error of another kind: \(error)")
+            switch step {
+            case .end: return report
+            case .otherVersion(let version):
+                note("byte \(offset): the format has the version \(version)", &report)
+                return report
+            case .tail(let range, let header):
+                report.damage.append(probe.describe(range, header, reader, isTail: true))
+                isBroken = true
+                return report
+            case .damage(let range, let header):
+                report.damage.append(probe.describe(range, header, reader, isTail: false))
+                isBroken = true
+                offset = range.upperBound
+            case .frame(let header, let payload):
+                let goesOn = try take(header, payload, at: offset, checking, visit, &report)
+                offset += header.frameByteCount
+                report.usedByteCount = offset
+                if !goesOn { return report }
+            }
         }
     }
 
@@ -177,7 +174,7 @@ public struct LedgerInspection {
             case .damaged(let reason), .unsupported(let reason):
                 note("byte \(offset): \(reason)", &report)
             case .locked(let keyID):
-                let path = folder + "/" + SegmentName.name(of: report.number)
+                let path = SegmentName.path(of: report.number, in: folder)
                 throw .keyMissing(path: path, keyID: keyID)
             }
         }

@@ -32,15 +32,7 @@ public struct LedgerRepair: ~Copyable {
 
     /// Takes a state directory for itself; throws `locked` while an agent runs.
     public init(directory: String) throws(LedgerError) {
-        let path = directory + "/lock"
-        do throws(SystemError) {
-            guard let taken = try FileLock.take(path, permissions: 0o600) else {
-                throw LedgerRepair.taken
-            }
-            lock = taken
-        } catch {
-            throw error == LedgerRepair.taken ? .locked(path: path) : .system(error)
-        }
+        lock = try Ledger.lock(directory)
         folder = directory + "/ledger"
         storage = DiskStorage()
         quarantine = Quarantine(folder: folder + "/quarantine", storage: storage)
@@ -52,8 +44,6 @@ public struct LedgerRepair: ~Copyable {
         quarantine = Quarantine(folder: folder + "/quarantine", storage: storage)
         lock = nil
     }
-
-    private static let taken = SystemError(call: "lock", number: 0)
 
     /// Looks for all that is out of order, and changes nothing.
     public func look() throws(LedgerError) -> [Finding] {
@@ -135,7 +125,7 @@ public struct LedgerRepair: ~Copyable {
             switch finding.action {
             case .leave: return false
             case .remove(let number):
-                try storage.remove(folder + "/" + SegmentName.name(of: number))
+                try storage.remove(SegmentName.path(of: number, in: folder))
                 try storage.synchronizeFolder(folder)
                 return true
             case .cut(let number, let range):
@@ -193,7 +183,7 @@ public struct LedgerRepair: ~Copyable {
     private func open(
         _ number: UInt64, isWritable: Bool
     ) throws(SystemError) -> SegmentReader {
-        let path = folder + "/" + SegmentName.name(of: number)
+        let path = SegmentName.path(of: number, in: folder)
         var reader = SegmentReader(
             file: try storage.open(path, isWritable: isWritable), number: number)
         reader.isTolerant = true

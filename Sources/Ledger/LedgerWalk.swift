@@ -68,46 +68,40 @@ public struct LedgerWalk {
     /// Throws when a frame needs a key that is not there, was written by a later version, or when
     /// the disk refuses to read.
     public mutating func next() throws(LedgerError) -> (batch: SealedBatch, events: Range<Int>)? {
-        do {
-            while index < segments.count {
-                guard let reader = try open() else { continue }
-                let place = LedgerPlace(segment: reader.number, offset: UInt64(offset))
-                // A frame of which only some events were passed ends the way.
-                guard place.at(index: 0) < limit else {
-                    leave()
-                    continue
-                }
-                switch try reader.step(at: offset, limit: byteCount) {
-                case .end: leave()
-                case .tail:
-                    damagedCount += 1
-                    leave()
-                case .otherVersion(let version):
-                    throw LedgerError.unsupported(
-                        path: reader.path(in: folder), offset: offset,
-                        reason: "the format has the version \(version)")
-                case .damage(let range, _):
-                    damagedCount += 1
-                    offset = range.upperBound
-                case .frame(let header, let payload):
-                    let start = offset
-                    offset += header.frameByteCount
-                    guard header.type == .batch,
-                        let batch = try decode(header, payload, at: start, reader)
-                    else { continue }
-                    var end = batch.events.count
-                    if limit.at(index: 0) == place { end = min(end, Int(limit.index)) }
-                    if end > 0 { return (batch, 0..<end) }
-                }
+        while index < segments.count {
+            let opened = try LedgerError.wrapping { () throws(SystemError) in try open() }
+            guard let reader = opened else { continue }
+            let place = LedgerPlace(segment: reader.number, offset: UInt64(offset))
+            // A frame of which only some events were passed ends the way.
+            guard place.at(index: 0) < limit else {
+                leave()
+                continue
             }
-            return nil
-        } catch let error as LedgerError {
-            throw error
-        } catch let error as SystemError {
-            throw .system(error)
-        } catch {
-            bug("an error of another kind: \(error)")
+            let step = try LedgerError.wrapping { () throws(SystemError) in
+                try reader.step(at: offset, limit: byteCount)
+            }
+            switch step {
+            case .end: leave()
+            case .tail:
+                damagedCount += 1
+                leave()
+            case .otherVersion(let version):
+                throw .otherVersion(version, path: path(reader), offset: offset)
+            case .damage(let range, _):
+                damagedCount += 1
+                offset = range.upperBound
+            case .frame(let header, let payload):
+                let start = offset
+                offset += header.frameByteCount
+                guard header.type == .batch,
+                    let batch = try decode(header, payload, at: start, reader)
+                else { continue }
+                var end = batch.events.count
+                if limit.at(index: 0) == place { end = min(end, Int(limit.index)) }
+                if end > 0 { return (batch, 0..<end) }
+            }
         }
+        return nil
     }
 
     /// The segment that is read; nil, and on to the next one, when its file is gone.
@@ -116,7 +110,7 @@ public struct LedgerWalk {
         let number = segments[index]
         do throws(SystemError) {
             let file = try storage.open(
-                folder + "/" + SegmentName.name(of: number), isWritable: false)
+                SegmentName.path(of: number, in: folder), isWritable: false)
             var opened = SegmentReader(file: file, number: number)
             opened.isTolerant = true
             byteCount = try file.measure().byteCount
@@ -139,24 +133,16 @@ public struct LedgerWalk {
     private mutating func decode(
         _ header: FrameHeader, _ payload: [UInt8], at offset: Int, _ reader: SegmentReader
     ) throws(LedgerError) -> SealedBatch? {
-        do {
+        do throws(FrameProblem) {
             return try BatchFormat.decode(header, payload: payload, keys: keys)
         } catch {
-            switch error {
-            case .damaged:
-                damagedCount += 1
-                return nil
-            case .unsupported(let reason):
-                throw .unsupported(path: reader.path(in: folder), offset: offset, reason: reason)
-            case .locked(let keyID):
-                throw .keyMissing(path: reader.path(in: folder), keyID: keyID)
-            }
+            if let refusal = error.refusal(path: path(reader), offset: offset) { throw refusal }
+            damagedCount += 1
+            return nil
         }
     }
-}
 
-extension SegmentReader {
-    fileprivate func path(in folder: String) -> String {
-        folder + "/" + SegmentName.name(of: number)
+    private func path(_ reader: SegmentReader) -> String {
+        SegmentName.path(of: reader.number, in: folder)
     }
 }

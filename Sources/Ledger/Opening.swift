@@ -72,114 +72,97 @@ struct Opening {
         SequenceProbe(folder: folder, storage: storage, segments: state.segments.map(\.number))
     }
 
-    fileprivate func reader(_ entry: SegmentEntry) throws(SystemError) -> SegmentReader {
-        var reader = SegmentReader(file: try open(entry.number), number: entry.number)
+    fileprivate func reader(_ entry: SegmentEntry) throws(LedgerError) -> SegmentReader {
+        let file = try LedgerError.wrapping { () throws(SystemError) in try open(entry.number) }
+        var reader = SegmentReader(file: file, number: entry.number)
         // A start that waited for the disk to change its mind might wait for ever.
         reader.isTolerant = true
         return reader
     }
 
+    private func step(
+        _ reader: SegmentReader, at offset: Int, limit: Int
+    ) throws(LedgerError) -> SegmentReader.Step {
+        try LedgerError.wrapping { () throws(SystemError) in
+            try reader.step(at: offset, limit: limit)
+        }
+    }
+
     private func hasWholeHeader(_ entry: SegmentEntry) throws(LedgerError) -> Bool {
-        do {
-            switch try reader(entry).step(at: 0, limit: entry.byteCount) {
-            case .frame(let header, let payload):
-                guard header.type == .segmentHeader else { return false }
-                _ = try decode(entry.number, 0) { () throws(FrameProblem) in
-                    try SegmentSnapshot(header, payload: payload, keys: keys)
-                }
-                return true
-            case .otherVersion(let version): throw refusal(entry.number, 0, version)
-            case .damage, .tail, .end: return false
+        let reader = try self.reader(entry)
+        switch try step(reader, at: 0, limit: entry.byteCount) {
+        case .frame(let header, let payload):
+            guard header.type == .segmentHeader else { return false }
+            let snapshot = try decode(entry.number, 0) { () throws(FrameProblem) in
+                try SegmentSnapshot(header, payload: payload, keys: keys)
             }
-        } catch let error as LedgerError {
-            throw error
-        } catch let error as SystemError {
-            throw .system(error)
-        } catch is FrameProblem {
-            return false
-        } catch {
-            bug("an error of another kind: \(error)")
+            return snapshot != nil
+        case .otherVersion(let version):
+            throw .otherVersion(version, path: path(entry.number), offset: 0)
+        case .damage, .tail, .end: return false
         }
     }
 
     /// Walks over one segment from its beginning.
     private mutating func read(_ index: Int) throws(LedgerError) {
         let entry = state.segments[index]
-        do {
-            let reader = try reader(entry)
-            var offset = 0
-            while true {
-                switch try reader.step(at: offset, limit: entry.byteCount) {
-                case .otherVersion(let version): throw refusal(entry.number, offset, version)
-                case .frame(let header, let payload):
-                    let range = offset..<offset + header.frameByteCount
-                    try take(header, payload, range, reader)
-                    offset = range.upperBound
-                case .damage(let range, let header):
-                    _ = report(range, header, reader, isTail: false)
-                    if header?.type == .batch { recovery.lose(header?.count ?? 0) }
-                    offset = range.upperBound
-                case .tail(let range, let header):
-                    let isSafe = report(range, header, reader, isTail: true)
-                    // What could not be copied stays where it is; readers pass over it.
-                    if isSafe { cut(index, reader.file, at: offset) }
-                    state.segments[index].end = offset
-                    return
-                case .end:
-                    if offset < entry.byteCount { cut(index, reader.file, at: offset) }
-                    state.segments[index].end = offset
-                    return
-                }
+        let reader = try self.reader(entry)
+        var offset = 0
+        while true {
+            switch try step(reader, at: offset, limit: entry.byteCount) {
+            case .otherVersion(let version):
+                throw .otherVersion(version, path: path(entry.number), offset: offset)
+            case .frame(let header, let payload):
+                let range = offset..<offset + header.frameByteCount
+                try take(header, payload, range, reader)
+                offset = range.upperBound
+            case .damage(let range, let header):
+                _ = report(range, header, reader, isTail: false)
+                if header?.type == .batch { recovery.lose(header?.count ?? 0) }
+                offset = range.upperBound
+            case .tail(let range, let header):
+                let isSafe = report(range, header, reader, isTail: true)
+                // What could not be copied stays where it is; readers pass over it.
+                if isSafe { cut(index, reader.file, at: offset) }
+                state.segments[index].end = offset
+                return
+            case .end:
+                if offset < entry.byteCount { cut(index, reader.file, at: offset) }
+                state.segments[index].end = offset
+                return
             }
-        } catch let error as LedgerError {
-            throw error
-        } catch let error as SystemError {
-            throw .system(error)
-        } catch {
-            bug("an error of another kind: \(error)")
         }
     }
 
     private mutating func take(
         _ header: FrameHeader, _ payload: [UInt8], _ range: Range<Int>, _ reader: SegmentReader
     ) throws(LedgerError) {
-        do {
-            switch header.type {
-            case .segmentHeader:
-                let snapshot = try decode(reader.number, range.lowerBound) {
-                    () throws(FrameProblem) in
-                    try SegmentSnapshot(header, payload: payload, keys: keys)
-                }
-                recovery.take(snapshot)
-            case .batch:
-                let batch = try decode(reader.number, range.lowerBound) {
-                    () throws(FrameProblem) in
-                    try BatchFormat.decode(header, payload: payload, .tables, keys: keys)
-                }
-                recovery.take(batch)
-            default: break
+        switch header.type {
+        case .segmentHeader:
+            let snapshot = try decode(reader.number, range.lowerBound) {
+                () throws(FrameProblem) in
+                try SegmentSnapshot(header, payload: payload, keys: keys)
             }
-        } catch let error as LedgerError {
-            throw error
-        } catch {
-            _ = report(range, header, reader, isTail: false)
+            if let snapshot { return recovery.take(snapshot) }
+        case .batch:
+            let batch = try decode(reader.number, range.lowerBound) { () throws(FrameProblem) in
+                try BatchFormat.decode(header, payload: payload, .tables, keys: keys)
+            }
+            if let batch { return recovery.take(batch) }
+        default: return
         }
+        _ = report(range, header, reader, isTail: false)
     }
 
-    /// Turns what is no damage, a later version or a missing key, into the error that says so.
+    /// What a frame holds; nil for damage. Throws for a later version and for a missing key.
     private func decode<Value>(
         _ number: UInt64, _ offset: Int, _ body: () throws(FrameProblem) -> Value
-    ) throws -> Value {
-        do {
+    ) throws(LedgerError) -> Value? {
+        do throws(FrameProblem) {
             return try body()
         } catch {
-            switch error {
-            case .unsupported(let reason):
-                throw LedgerError.unsupported(path: path(number), offset: offset, reason: reason)
-            case .locked(let keyID):
-                throw LedgerError.keyMissing(path: path(number), keyID: keyID)
-            case .damaged: throw error
-            }
+            if let refusal = error.refusal(path: path(number), offset: offset) { throw refusal }
+            return nil
         }
     }
 
@@ -203,16 +186,11 @@ struct Opening {
     }
 
     fileprivate func path(_ number: UInt64) -> String {
-        folder + "/" + SegmentName.name(of: number)
+        SegmentName.path(of: number, in: folder)
     }
 
     private func open(_ number: UInt64) throws(SystemError) -> any LedgerFile {
         try storage.open(path(number), isWritable: true)
-    }
-
-    private func refusal(_ number: UInt64, _ offset: Int, _ version: UInt8) -> LedgerError {
-        .unsupported(
-            path: path(number), offset: offset, reason: "the format has the version \(version)")
     }
 }
 

@@ -67,6 +67,11 @@ enum SegmentName {
     /// `00000000000000a1.seg`.
     static func name(of number: UInt64) -> String { digits(number) + suffix }
 
+    /// The path of a segment in the folder of a ledger.
+    static func path(of number: UInt64, in folder: String) -> String {
+        folder + "/" + name(of: number)
+    }
+
     /// `00000000000000a1-00000000000004c0.bad`.
     static func quarantineName(of number: UInt64, offset: Int) -> String {
         digits(number) + "-" + digits(UInt64(offset)) + ".bad"

@@ -135,7 +135,7 @@ struct SequenceProbe {
     private func open(_ segment: UInt64) -> SegmentReader? {
         guard segments.contains(segment),
             let file = try? storage.open(
-                folder + "/" + SegmentName.name(of: segment), isWritable: false)
+                SegmentName.path(of: segment, in: folder), isWritable: false)
         else { return nil }
         var reader = SegmentReader(file: file, number: segment)
         reader.isTolerant = true

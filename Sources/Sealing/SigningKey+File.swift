@@ -16,20 +16,16 @@ extension SigningKey {
     /// holds no key.
     public static func load(_ path: String) throws(SealingError) -> SigningKey {
         var bytes: [UInt8] = []
-        do {
+        defer { Secret.wipe(&bytes) }
+        let (file, status) = try reading(path) { () throws(SystemError) in
             // A pipe in place of the file must not make the agent wait for ever.
             let file = try File(path, .read, .nonBlocking)
-            let status = try file.status()
-            try check(status, path)
-            _ = try file.append(to: &bytes, count: KeyFileLimit.byteCount, at: 0)
-        } catch let error as SealingError {
-            throw error
-        } catch let error as SystemError {
-            throw unreadable(error, path)
-        } catch {
-            bug("an error of another kind: \(error)")
+            return (file, try file.status())
         }
-        defer { Secret.wipe(&bytes) }
+        try check(status, path)
+        _ = try reading(path) { () throws(SystemError) in
+            try file.append(to: &bytes, count: KeyFileLimit.byteCount, at: 0)
+        }
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw SealingError(.badKey, "\(path): the key file is not text; name the right one")
         }
@@ -110,11 +106,17 @@ extension SigningKey {
         }
     }
 
-    private static func unreadable(_ error: SystemError, _ path: String) -> SealingError {
-        let advice =
-            error.isNotFound
-            ? "make a key with sealtail keygen, or restore it from its backup"
-            : "the key file must belong to the user that runs the agent, with mode 600"
-        return SealingError(.unreadable, "\(error); \(advice)")
+    private static func reading<Value>(
+        _ path: String, _ body: () throws(SystemError) -> Value
+    ) throws(SealingError) -> Value {
+        do throws(SystemError) {
+            return try body()
+        } catch {
+            let advice =
+                error.isNotFound
+                ? "make a key with sealtail keygen, or restore it from its backup"
+                : "the key file must belong to the user that runs the agent, with mode 600"
+            throw SealingError(.unreadable, "\(error); \(advice)")
+        }
     }
 }
