@@ -3,12 +3,12 @@
 
 import contextlib
 import os
-import select
 import socket
-import struct
 import threading
 import time
 from pathlib import Path
+
+from loopback import pump, reset_on_close
 
 
 class Gate:
@@ -57,7 +57,7 @@ class Gate:
         for client, server in pairs:
             # Lingering for zero seconds makes the end a reset.
             with contextlib.suppress(OSError):
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                reset_on_close(client)
             for end in (server, client):
                 with contextlib.suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
@@ -89,22 +89,12 @@ class Gate:
                         pass
                 elif manner is None:
                     server.connect(("127.0.0.1", self.target))
-                    self.pump(client, server)
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    pump(client, server)
+                reset_on_close(client)
             except OSError:
                 pass
             with self.lock:
                 self.pairs.discard((client, server))
-
-    @staticmethod
-    def pump(client, server):
-        other = {client: server, server: client}
-        while True:
-            for ready in select.select(list(other), [], [])[0]:
-                piece = ready.recv(65536)
-                if not piece:
-                    return
-                other[ready].sendall(piece)
 
 
 class MovedFolder:

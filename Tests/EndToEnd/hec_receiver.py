@@ -9,11 +9,11 @@ all numbers and all confirmations, and numbers anew.
 import gzip
 import json
 import socket
-import struct
 import threading
 import time
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from loopback import QuietHandler, QuietServer
 
 TOKEN = "7d6f2b1c-0000-4000-8000-5c1d6f3a9b42"
 EVENT, ACK, HEALTH = (f"/services/collector/{word}" for word in ("event", "ack", "health"))
@@ -56,7 +56,7 @@ class HECReceiver:
         self.problems = []
         self.connections = set()
         self._forget()
-        self.server = _Server(("127.0.0.1", 0), _Handler)
+        self.server = QuietServer(("127.0.0.1", 0), _Handler)
         self.server.receiver = self
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
@@ -154,19 +154,7 @@ class HECReceiver:
         return found
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request, client_address):
-        pass
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 60
-    disable_nagle_algorithm = True
-
+class _Handler(QuietHandler):
     def setup(self):
         super().setup()
         with self.server.receiver.lock:
@@ -180,9 +168,6 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             pass
 
-    def log_message(self, format, *arguments):
-        pass
-
     def answer(self, status, document):
         body = json.dumps(document).encode()
         self.send_response(status)
@@ -194,12 +179,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer_code(self, code, **more):
         self.answer(STATUSES.get(code, 400), {"text": TEXTS[code], "code": code, **more})
-
-    def reset(self):
-        # Lingering for zero seconds makes close(2) send a reset instead of an orderly end.
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_connection = True
-        self.connection.close()
 
     def do_GET(self):
         self.answer_code(17 if self.path == HEALTH else 5)

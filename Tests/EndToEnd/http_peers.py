@@ -2,9 +2,9 @@
 """What stands between an agent and a receiver: a real nginx, and a proxy that makes tunnels."""
 
 import base64
+import contextlib
 import gzip
 import json
-import select
 import socket
 import subprocess
 import threading
@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from agent import free_port
+from loopback import pump
 
 BINARY = Path("/usr/sbin/nginx")
 START_LIMIT = 10.0
@@ -171,18 +172,6 @@ class TunnelProxy:
                 client.sendall(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")
                 return
             client.sendall(b"HTTP/1.1 200 Yes\r\n\r\n")
-            with socket.create_connection(("127.0.0.1", self.target)) as server:
-                self.pump(client, server)
-
-    @staticmethod
-    def pump(client, server):
-        other = {client: server, server: client}
-        try:
-            while True:
-                for ready in select.select(list(other), [], [])[0]:
-                    piece = ready.recv(65536)
-                    if not piece:
-                        return
-                    other[ready].sendall(piece)
-        except OSError:
-            return
+            with socket.create_connection(("127.0.0.1", self.target)) as server, \
+                    contextlib.suppress(OSError):
+                pump(client, server)

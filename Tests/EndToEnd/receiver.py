@@ -10,10 +10,10 @@ import gzip
 import json
 import socket
 import ssl
-import struct
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from loopback import QuietHandler, QuietServer
 
 VERSION_CONFLICT = {"type": "version_conflict_engine_exception",
                     "reason": "version conflict, document already exists"}
@@ -172,9 +172,7 @@ class Receiver:
         return {"took": 3, "errors": errors, "items": items}
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
+class _Server(QuietServer):
     context = None
 
     def finish_request(self, request, address):
@@ -184,23 +182,12 @@ class _Server(ThreadingHTTPServer):
             request = self.context.wrap_socket(request, server_side=True)
         self.RequestHandlerClass(request, address, self)
 
-    def handle_error(self, request, client_address):
-        # A client that goes away, or is killed, is what some tests are about.
-        pass
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 60
-    disable_nagle_algorithm = True
-
+class _Handler(QuietHandler):
     def setup(self):
         super().setup()
         # Which life of the agent opened this connection, for receivers that count them.
         self.life = getattr(self.server.receiver, "life", 0)
-
-    def log_message(self, format, *arguments):
-        pass
 
     def answer(self, status, body=b"", content_type="application/json", headers=None):
         self.send_response(status)
@@ -309,9 +296,3 @@ class _Handler(BaseHTTPRequestHandler):
     def count_cut(self, receiver, word):
         with receiver.lock:
             receiver.faults[word] = receiver.faults.get(word, 0) + 1
-
-    def reset(self):
-        # Lingering for zero seconds makes close(2) send a reset instead of an orderly end.
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_connection = True
-        self.connection.close()
