@@ -48,6 +48,12 @@ public enum DeliveryError: Error, Sendable, Equatable {
     }
 }
 
+/// What became of one batch: all of it was delivered, or why not.
+public typealias DeliveryResult = Result<Void, DeliveryError>
+
+/// What became of the batch that a ticket was given for.
+public typealias DeliveryOutcome = (ticket: UInt64, result: DeliveryResult)
+
 /// One event that the far side will never take.
 public struct Rejection: Sendable, Equatable {
     /// Its index in the `DeliveryBatch`.
@@ -65,6 +71,20 @@ public struct Rejection: Sendable, Equatable {
         self.index = index
         self.reason = DeliveryText.oneLine(reason, byteLimit: Rejection.textByteLimit)
         self.code = code
+    }
+
+    /// The rejection of an event whose body is not what the agent writes.
+    static func unrenderable(_ index: Int) -> Rejection {
+        Rejection(
+            index: index, reason: "the signed body is not in the form that this agent writes",
+            code: .rendering)
+    }
+
+    /// The outcome of a batch of which all but these events were delivered.
+    static func result(_ rejections: [Rejection]) -> DeliveryResult {
+        if rejections.isEmpty { return .success(()) }
+        let reject = rejections.sorted { $0.index < $1.index }
+        return .failure(.partial(retry: [], reject: reject, after: nil))
     }
 }
 

@@ -18,7 +18,7 @@ public protocol Sink: AnyObject, Sendable {
     /// also when it came before the call.
     func outcomes(
         waitingAtMost timeout: Duration
-    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)]
+    ) -> [DeliveryOutcome]
 
     /// Makes `outcomes` return soon, the call that waits or else the next one.
     func wake()

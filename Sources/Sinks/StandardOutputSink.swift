@@ -40,18 +40,13 @@ final class StandardOutputSink: Sink, @unchecked Sendable {
 
     func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
         if waiting.isEmpty, isInsideLine { output.append("\n") }
-        var rejections: [Rejection] = []
-        batch.forEach { index, sealed, event in
-            if !rendering.append(sealed, event: event, to: &output) {
-                rejections.append(.unrenderable(index))
-            }
-        }
+        let rejections = rendering.append(batch, to: &output)
         waiting.append((ticket, output.count, rejections))
     }
 
     func outcomes(
         waitingAtMost timeout: Duration
-    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+    ) -> [DeliveryOutcome] {
         guard !waiting.isEmpty else {
             _ = bell.wait(timeout: timeout)
             return []
@@ -94,7 +89,7 @@ final class StandardOutputSink: Sink, @unchecked Sendable {
         isInsideLine = output.withBytes { $0[last] != UInt8(ascii: "\n") }
     }
 
-    private func takeWritten() -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+    private func takeWritten() -> [DeliveryOutcome] {
         let count = waiting.prefix { $0.end <= writtenByteCount }.count
         let outcomes = waiting.prefix(count).map { entry in
             (ticket: entry.ticket, result: Rejection.result(entry.rejections))
@@ -109,25 +104,14 @@ final class StandardOutputSink: Sink, @unchecked Sendable {
 
     private func fail(
         _ error: SystemError
-    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+    ) -> [DeliveryOutcome] {
         let failure = DeliveryError.alarm(
             reason: "\(error); start the agent with a reader behind its standard output",
             code: .file)
         let outcomes = waiting.map { entry in
-            (ticket: entry.ticket, result: Result<Void, DeliveryError>.failure(failure))
+            (ticket: entry.ticket, result: DeliveryResult.failure(failure))
         }
         close()
         return outcomes
-    }
-}
-
-extension Rejection {
-    /// The outcome of a batch of which all but these events were delivered.
-    static func result(_ rejections: [Rejection]) -> Result<Void, DeliveryError> {
-        rejections.isEmpty
-            ? .success(())
-            : .failure(
-                .partial(
-                    retry: [], reject: rejections.sorted { $0.index < $1.index }, after: nil))
     }
 }

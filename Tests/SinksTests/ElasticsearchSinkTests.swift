@@ -10,10 +10,8 @@ import Testing
     private func sink(
         _ server: FakeHTTPServer, _ more: String = "compression: none"
     ) throws -> any Sink {
-        let (read, problems) = Samples.configuration(
+        try Samples.sink(
             "{id: siem, type: elasticsearch, endpoint: '\(server.endpoint)', \(more)}")
-        #expect(problems == [])
-        return try SinkCatalog.make(try #require(read))
     }
 
     private func items(_ statuses: [Int]) -> String {
@@ -28,11 +26,7 @@ import Testing
     }
 
     private func failure(_ answer: FakeHTTPServer.Answer, _ count: Int) throws -> DeliveryError? {
-        let server = try FakeHTTPServer(always: answer)
-        defer { server.stop() }
-        let sink = try sink(server)
-        defer { sink.close() }
-        return Samples.failure(sink, Samples.delivery(count))
+        try Samples.failure(answer, count) { try sink($0) }
     }
 
     @Test func aBodyIsExactlyThis() throws {
@@ -179,9 +173,8 @@ import Testing
     }
 
     @Test func nobodyListeningIsARetry() throws {
-        let (read, _) = Samples.configuration(
+        let sink = try Samples.sink(
             "{id: siem, type: elasticsearch, endpoint: 'http://127.0.0.1:1'}")
-        let sink = try SinkCatalog.make(try #require(read))
         let found = Samples.failure(sink, Samples.delivery(1))
         guard case .retry(_, let reason, .connection)? = found else {
             Issue.record("\(String(describing: found))")

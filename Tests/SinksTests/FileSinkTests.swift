@@ -8,10 +8,8 @@ import Testing
 
 @Suite struct FileSinkTests {
     private func sink(_ path: String, _ format: SinkFormat = .canonical) throws -> any Sink {
-        let (read, problems) = Samples.configuration(
+        try Samples.sink(
             "{id: archive, type: file, path: '\(path)', format: \(format.rawValue)}")
-        #expect(problems == [])
-        return try SinkCatalog.make(try #require(read))
     }
 
     @Test func theFileIsNotForEverybody() throws {

@@ -8,18 +8,12 @@ import Testing
 
 @Suite struct HTTPSinkTests {
     private func sink(_ server: FakeHTTPServer, _ more: String = "") throws -> any Sink {
-        let (read, problems) = Samples.configuration(
+        try Samples.sink(
             "{id: hook, type: http, endpoint: '\(server.endpoint)', \(more)}")
-        #expect(problems == [])
-        return try SinkCatalog.make(try #require(read))
     }
 
     private func failure(_ answer: FakeHTTPServer.Answer, _ count: Int) throws -> DeliveryError? {
-        let server = try FakeHTTPServer(always: answer)
-        defer { server.stop() }
-        let sink = try sink(server)
-        defer { sink.close() }
-        return Samples.failure(sink, Samples.delivery(count))
+        try Samples.failure(answer, count) { try sink($0) }
     }
 
     @Test func anArrayHasTheLinesAsItsElements() throws {

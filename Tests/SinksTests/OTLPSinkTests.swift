@@ -10,20 +10,14 @@ import Testing
     private func sink(
         _ server: FakeHTTPServer, path: String = "", _ more: String = "compression: none"
     ) throws -> any Sink {
-        let (read, problems) = Samples.configuration(
+        try Samples.sink(
             "{id: siem, type: otlp, endpoint: '\(server.endpoint)\(path)', \(more)}")
-        #expect(problems == [])
-        return try SinkCatalog.make(try #require(read))
     }
 
     private func failure(
         _ status: Int, _ body: [UInt8] = [], _ count: Int
     ) throws -> DeliveryError? {
-        let server = try FakeHTTPServer(always: .reply(status, headers: [:], body))
-        defer { server.stop() }
-        let sink = try sink(server)
-        defer { sink.close() }
-        return Samples.failure(sink, Samples.delivery(count))
+        try Samples.failure(.reply(status, headers: [:], body), count) { try sink($0) }
     }
 
     private func request(_ delivery: DeliveryBatch) -> [UInt8] {

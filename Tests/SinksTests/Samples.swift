@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
 import Platform
+import TestSupport
+import Testing
+
 @testable import Sinks
 
 /// Events made up for these tests.
@@ -103,7 +106,7 @@ enum Samples {
     /// Waits for the outcome of the only batch in flight.
     static func outcome(
         _ sink: any Sink, _ batch: DeliveryBatch
-    ) -> Result<Void, DeliveryError>? {
+    ) -> DeliveryResult? {
         sink.deliver(batch, ticket: 1)
         for _ in 0..<20 {
             if let first = sink.outcomes(waitingAtMost: .seconds(1)).first { return first.result }
@@ -115,6 +118,25 @@ enum Samples {
     static func failure(_ sink: any Sink, _ batch: DeliveryBatch) -> DeliveryError? {
         guard case .failure(let error)? = outcome(sink, batch) else { return nil }
         return error
+    }
+
+    /// The error in the outcome of plain events that a server answers in one way.
+    static func failure(
+        _ answer: FakeHTTPServer.Answer, _ count: Int,
+        _ make: (FakeHTTPServer) throws -> any Sink
+    ) throws -> DeliveryError? {
+        let server = try FakeHTTPServer(always: answer)
+        defer { server.stop() }
+        let sink = try make(server)
+        defer { sink.close() }
+        return failure(sink, delivery(count))
+    }
+
+    /// Makes the sink that the text of one element of `sinks` describes without a mistake.
+    static func sink(_ text: String) throws -> any Sink {
+        let (read, problems) = configuration(text)
+        #expect(problems == [])
+        return try SinkCatalog.make(try #require(read))
     }
 
     /// Reads the text of one element of `sinks`.

@@ -10,12 +10,10 @@ import Testing
     private func sink(
         _ port: Int, _ transport: String = "tcp", _ more: String = ""
     ) throws -> any Sink {
-        let (read, problems) = Samples.configuration(
+        try Samples.sink(
             "{id: logs, type: syslog, transport: \(transport), "
                 + "endpoint: '127.0.0.1:\(port)'\(more)}"
         )
-        #expect(problems == [])
-        return try SinkCatalog.make(try #require(read))
     }
 
     /// What the server has received once it has as much as was sent.
@@ -92,9 +90,8 @@ import Testing
     }
 
     @Test func aNameThatNobodyKnowsIsSaid() throws {
-        let (read, _) = Samples.configuration(
+        let sink = try Samples.sink(
             "{id: logs, type: syslog, transport: tcp, endpoint: 'no-such-host.invalid:514'}")
-        let sink = try SinkCatalog.make(try #require(read))
         #expect(sink.probe()?.code == .name)
         let error = Samples.failure(sink, Samples.delivery(1))
         #expect(error?.code == .name)

@@ -87,7 +87,7 @@ extension DeliveryLoop {
 
     /// Takes the outcome of a request that was sent again.
     func settle(
-        _ ticket: UInt64, _ result: Result<Void, DeliveryError>, _ replay: inout RunningReplay?
+        _ ticket: UInt64, _ result: DeliveryResult, _ replay: inout RunningReplay?
     ) {
         let confirmed =
             replay?.course.settle(

@@ -268,7 +268,7 @@ final class DeliveryLoop: Sendable {
     // MARK: Outcomes
 
     private func settle(
-        _ ticket: UInt64, _ result: Result<Void, DeliveryError>, _ course: inout DeliveryCourse,
+        _ ticket: UInt64, _ result: DeliveryResult, _ course: inout DeliveryCourse,
         _ outlet: Outlet
     ) {
         let now = clock.monotonic()
@@ -310,8 +310,8 @@ final class DeliveryLoop: Sendable {
 
     /// Writes rejected events to the dead letter; when it takes none they are to be sent again.
     private func bury(
-        _ batch: DeliveryBatch, _ result: Result<Void, DeliveryError>, _ outlet: Outlet
-    ) -> (result: Result<Void, DeliveryError>, buried: [Rejection], problem: String?) {
+        _ batch: DeliveryBatch, _ result: DeliveryResult, _ outlet: Outlet
+    ) -> (result: DeliveryResult, buried: [Rejection], problem: String?) {
         guard case .failure(.partial(let retry, let reject, let after)) = result, !reject.isEmpty
         else { return (result, [], nil) }
         do {

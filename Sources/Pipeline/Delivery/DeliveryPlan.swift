@@ -130,7 +130,7 @@ struct DeliveryPlan {
     ///   - now: the present.
     ///   - jitter: a random number from 0 to 1.
     mutating func finished(
-        _ ticket: UInt64, _ result: Result<Void, DeliveryError>, at now: MonotonicInstant,
+        _ ticket: UInt64, _ result: DeliveryResult, at now: MonotonicInstant,
         jitter: Double
     ) -> Verdict {
         guard let piece = inFlight.removeValue(forKey: ticket) else { return Verdict() }
@@ -221,7 +221,7 @@ struct DeliveryPlan {
     }
 }
 
-extension Result<Void, DeliveryError> {
+extension DeliveryResult {
     /// What went wrong, without what may repeat an event; nil for a success.
     fileprivate var statement: String? {
         if case .failure(let error) = self { return error.statement }

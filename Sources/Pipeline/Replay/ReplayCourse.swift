@@ -101,7 +101,7 @@ struct ReplayCourse {
     ///
     /// Answers with the number of events that were confirmed by it.
     mutating func settle(
-        _ ticket: UInt64, _ result: Result<Void, DeliveryError>, at now: MonotonicInstant,
+        _ ticket: UInt64, _ result: DeliveryResult, at now: MonotonicInstant,
         time: Timestamp, jitter: Double
     ) -> Int {
         guard let batch = plan.batch(of: ticket),

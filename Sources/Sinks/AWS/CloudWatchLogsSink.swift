@@ -30,16 +30,13 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
     private var lines = ByteWriter(capacity: 1 << 20)
     private var body = ByteWriter(capacity: 1 << 20)
     private var sent: [UInt64: Sent] = [:]
-    private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
+    private var settled: [DeliveryOutcome] = []
     private var place = LogPlace()
     private var missingStream = ""
 
     /// What has to be known of a request until its answer comes.
     private struct Sent {
-        /// The indices of the events in the order of the request.
-        var order: [Int]
-        /// Those that never got into it.
-        var rejections: [Rejection]
+        var events: SentEvents
         /// How many events the batch has.
         var batchCount: Int
         var stream: String
@@ -86,7 +83,8 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
         } else {
             let stream = options.stream(agent: Self.agent(of: batch), sink: id)
             sent[ticket] = Sent(
-                order: events.order, rejections: rejections, batchCount: batch.count,
+                events: SentEvents(indices: events.order, rejections: rejections),
+                batchCount: batch.count,
                 stream: stream)
             body.removeAll()
             events.append(group: options.group, stream: stream, lines: lines, to: &body)
@@ -100,7 +98,7 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
 
     func outcomes(
         waitingAtMost timeout: Duration
-    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+    ) -> [DeliveryOutcome] {
         for (ticket, outcome) in client.finished(
             waitingAtMost: settled.isEmpty ? timeout : .zero)
         {
@@ -213,17 +211,17 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
 
     private func result(
         _ request: Sent, _ outcome: AWSClient.Outcome
-    ) -> Result<Void, DeliveryError> {
+    ) -> DeliveryResult {
         switch outcome {
         case .failure(let error):
             return .failure(error)
         case .success(let answer):
-            guard let more = LogEvents.rejections(answer.body, order: request.order) else {
+            guard let more = LogEvents.rejections(answer.body, order: request.events.indices) else {
                 let reason = "this is no answer to PutLogEvents: \(answer.sentence)"
                 return .failure(.retry(after: nil, reason: reason, code: .answer))
             }
             place.stored()
-            return Rejection.result(request.rejections + more)
+            return Rejection.result(request.events.rejections + more)
         case .fault(let fault) where fault.meaning == .missing:
             guard options.creates else { return .failure(missing(fault)) }
             missingStream = request.stream
@@ -232,15 +230,11 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
             make(step)
             return .failure(error)
         case .fault(let fault) where fault.code == "DataAlreadyAcceptedException":
-            return Rejection.result(request.rejections)
+            return Rejection.result(request.events.rejections)
         case .fault(let fault):
             let error = fault.refusal(
-                eventCount: request.order.count, readsEvents: true, at: client.now)
-            guard case .partial(_, let reject, _) = error else { return .failure(error) }
-            let refused = reject.map {
-                Rejection(index: request.order[$0.index], reason: $0.reason, code: $0.code)
-            }
-            return Rejection.result(request.rejections + refused)
+                eventCount: request.events.indices.count, readsEvents: true, at: client.now)
+            return .failure(request.events.blaming(error))
         }
     }
 

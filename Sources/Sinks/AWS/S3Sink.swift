@@ -27,17 +27,8 @@ final class S3Sink: Sink, @unchecked Sendable {
     private var rendering: EventRendering
     private var lines = ByteWriter(capacity: 1 << 20)
     private var compressed: [UInt8] = []
-    private var sent: [UInt64: Sent] = [:]
-    private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
-
-    /// What has to be known of a request until its answer comes.
-    private struct Sent {
-        var count: Int
-        /// The events that never got into it.
-        var rejections: [Rejection]
-        /// The index of the first one that did.
-        var first: Int
-    }
+    private var sent: [UInt64: SentEvents] = [:]
+    private var settled: [DeliveryOutcome] = []
 
     init(
         _ configuration: SinkConfiguration, _ options: S3Options,
@@ -53,17 +44,16 @@ final class S3Sink: Sink, @unchecked Sendable {
     }
 
     func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
-        var request = Sent(count: 0, rejections: [], first: 0)
+        var request = SentEvents()
         lines.removeAll()
         batch.forEach { index, sealed, event in
             if rendering.append(sealed, event: event, to: &lines) {
-                if request.count == 0 { request.first = index }
-                request.count += 1
+                request.indices.append(index)
             } else {
                 request.rejections.append(.unrenderable(index))
             }
         }
-        guard request.count > 0 else {
+        guard !request.indices.isEmpty else {
             settled.append((ticket, Rejection.result(request.rejections)))
             return
         }
@@ -71,7 +61,7 @@ final class S3Sink: Sink, @unchecked Sendable {
         let key = ObjectKey.make(
             prefix: options.prefix, batch, suffix: options.compression.names.suffix)
         guard gzip != nil || zstd != nil else {
-            lines.withBytes { put(key, $0, request.count, ticket) }
+            lines.withBytes { put(key, $0, request.indices.count, ticket) }
             return
         }
         var bytes = compressed
@@ -79,13 +69,13 @@ final class S3Sink: Sink, @unchecked Sendable {
         bytes.removeAll(keepingCapacity: true)
         lines.withBytes { gzip?.compress($0, into: &bytes) }
         lines.withBytes { zstd?.compress($0, into: &bytes) }
-        put(key, bytes.span, request.count, ticket)
+        put(key, bytes.span, request.indices.count, ticket)
         compressed = bytes
     }
 
     func outcomes(
         waitingAtMost timeout: Duration
-    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+    ) -> [DeliveryOutcome] {
         for (ticket, outcome) in client.finished(
             waitingAtMost: settled.isEmpty ? timeout : .zero)
         {
@@ -151,8 +141,8 @@ final class S3Sink: Sink, @unchecked Sendable {
     }
 
     private func result(
-        _ request: Sent, _ outcome: AWSClient.Outcome
-    ) -> Result<Void, DeliveryError> {
+        _ request: SentEvents, _ outcome: AWSClient.Outcome
+    ) -> DeliveryResult {
         switch outcome {
         case .failure(let error):
             return .failure(error)
@@ -165,12 +155,8 @@ final class S3Sink: Sink, @unchecked Sendable {
             return Rejection.result(request.rejections)
         case .fault(let fault):
             let error = fault.refusal(
-                eventCount: request.count, readsEvents: false, at: client.now)
-            guard case .partial(_, let reject, _) = error else { return .failure(error) }
-            let refused = reject.map {
-                Rejection(index: request.first, reason: $0.reason, code: $0.code)
-            }
-            return Rejection.result(request.rejections + refused)
+                eventCount: request.indices.count, readsEvents: false, at: client.now)
+            return .failure(request.blaming(error))
         }
     }
 }

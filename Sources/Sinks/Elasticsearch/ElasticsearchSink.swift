@@ -24,7 +24,7 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
     private var rendering: EventRendering
     private var body = ByteWriter(capacity: 1 << 20)
     private var sent: [UInt64: SentEvents] = [:]
-    private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
+    private var settled: [DeliveryOutcome] = []
 
     init(
         _ configuration: SinkConfiguration, _ options: ElasticsearchOptions
@@ -69,7 +69,7 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
 
     func outcomes(
         waitingAtMost timeout: Duration
-    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+    ) -> [DeliveryOutcome] {
         for (ticket, answer) in client.finished(waitingAtMost: settled.isEmpty ? timeout : .zero) {
             guard let request = sent.removeValue(forKey: ticket) else { continue }
             settled.append((ticket, result(request, answer)))
@@ -98,7 +98,7 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
 
     private func result(
         _ request: SentEvents, _ answer: Result<HTTPAnswer, DeliveryError>
-    ) -> Result<Void, DeliveryError> {
+    ) -> DeliveryResult {
         switch answer {
         case .failure(let error):
             return .failure(error)
@@ -110,7 +110,7 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
         }
     }
 
-    private func read(_ answer: HTTPAnswer, _ request: SentEvents) -> Result<Void, DeliveryError> {
+    private func read(_ answer: HTTPAnswer, _ request: SentEvents) -> DeliveryResult {
         let count = request.indices.count
         if BulkReply.isPlainSuccess(answer.body, count: count) {
             return Self.result([], request.rejections, nil)
@@ -160,7 +160,7 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
 
     private static func result(
         _ retry: [Int], _ rejections: [Rejection], _ after: Duration?
-    ) -> Result<Void, DeliveryError> {
+    ) -> DeliveryResult {
         if retry.isEmpty, rejections.isEmpty { return .success(()) }
         return .failure(.partial(retry: retry, reject: rejections, after: after))
     }

@@ -64,18 +64,13 @@ final class FileSink: Sink, @unchecked Sendable {
     }
 
     func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
-        var rejections: [Rejection] = []
-        batch.forEach { index, sealed, event in
-            if !rendering.append(sealed, event: event, to: &output) {
-                rejections.append(.unrenderable(index))
-            }
-        }
+        let rejections = rendering.append(batch, to: &output)
         waiting.append((ticket, output.count, rejections))
     }
 
     func outcomes(
         waitingAtMost timeout: Duration
-    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+    ) -> [DeliveryOutcome] {
         if waiting.isEmpty {
             // What was put aside is compressed while there is nothing else to do, and a piece of
             // it beside each delivery.
@@ -123,7 +118,8 @@ final class FileSink: Sink, @unchecked Sendable {
     /// a pipe that nobody reads would hold the sink for ever.
     private var refusal: DeliveryError? {
         guard let kind = try? FileSystem.status(path).kind, kind != .regular else { return nil }
-        let reason = "\(path): is \(Self.words(kind)) and no file, so it keeps nothing; "
+        let reason =
+            "\(path): is \(Self.words(kind)) and no file, so it keeps nothing; "
             + "name a file, or use a sink of type stdout"
         return .alarm(reason: reason, code: .place)
     }
@@ -148,7 +144,7 @@ final class FileSink: Sink, @unchecked Sendable {
 
     private static func result(
         _ failure: DeliveryError?, _ rejections: [Rejection]
-    ) -> Result<Void, DeliveryError> {
+    ) -> DeliveryResult {
         if let failure { return .failure(failure) }
         return Rejection.result(rejections)
     }
@@ -265,14 +261,5 @@ final class FileSink: Sink, @unchecked Sendable {
             return .alarm(reason: error.description, code: .place)
         }
         return .retry(after: nil, reason: error.description, code: .file)
-    }
-}
-
-extension Rejection {
-    /// The rejection of an event whose body is not what the agent writes.
-    static func unrenderable(_ index: Int) -> Rejection {
-        Rejection(
-            index: index, reason: "the signed body is not in the form that this agent writes",
-            code: .rendering)
     }
 }

@@ -69,6 +69,17 @@ public struct EventRendering: ~Copyable {
         }
     }
 
+    /// Appends each event of a batch as a line; answers with those that cannot be written.
+    mutating func append(_ batch: DeliveryBatch, to output: inout ByteWriter) -> [Rejection] {
+        var rejections: [Rejection] = []
+        batch.forEach { index, sealed, event in
+            if !append(sealed, event: event, to: &output) {
+                rejections.append(.unrenderable(index))
+            }
+        }
+        return rejections
+    }
+
     /// Appends a line around the event's id, then the event as a line with its LF.
     mutating func append(
         _ batch: borrowing SealedBatch, event: Int, idLine: IDLine, to output: inout ByteWriter

@@ -21,7 +21,7 @@ final class HTTPSink: Sink, @unchecked Sendable {
     private var rendering: EventRendering
     private var body = ByteWriter(capacity: 1 << 20)
     private var sent: [UInt64: SentEvents] = [:]
-    private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
+    private var settled: [DeliveryOutcome] = []
 
     init(_ configuration: SinkConfiguration, _ options: HTTPSinkOptions) throws(SinkError) {
         id = configuration.id
@@ -80,7 +80,7 @@ final class HTTPSink: Sink, @unchecked Sendable {
 
     func outcomes(
         waitingAtMost timeout: Duration
-    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+    ) -> [DeliveryOutcome] {
         for (ticket, answer) in client.finished(waitingAtMost: settled.isEmpty ? timeout : .zero) {
             guard let events = sent.removeValue(forKey: ticket) else { continue }
             settled.append((ticket, Self.result(events, answer)))
@@ -120,7 +120,7 @@ final class HTTPSink: Sink, @unchecked Sendable {
 
     private static func result(
         _ events: SentEvents, _ answer: Result<HTTPAnswer, DeliveryError>
-    ) -> Result<Void, DeliveryError> {
+    ) -> DeliveryResult {
         switch answer {
         case .failure(let error):
             return .failure(error)

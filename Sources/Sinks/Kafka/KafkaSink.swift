@@ -42,7 +42,7 @@ final class KafkaSink: Sink, @unchecked Sendable {
     private var value = ByteWriter(capacity: 1 << 13)
     private var sent: [UInt32: KafkaTicket] = [:]
     private var nextNumber: UInt32 = 0
-    private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
+    private var settled: [DeliveryOutcome] = []
 
     init(
         _ configuration: SinkConfiguration, _ options: KafkaOptions,
@@ -109,7 +109,7 @@ final class KafkaSink: Sink, @unchecked Sendable {
 
     func outcomes(
         waitingAtMost timeout: Duration
-    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+    ) -> [DeliveryOutcome] {
         let deadline = clock.monotonic().advanced(by: timeout)
         while true {
             drain()

@@ -52,7 +52,7 @@ struct KafkaTicket {
     var needsCare: Bool { eventCount == 1 && failures.first.map(Self.isRefused) == true }
 
     /// The outcome, when there is nothing more to wait for.
-    var result: Result<Void, DeliveryError> {
+    var result: DeliveryResult {
         if failures.isEmpty, rejections.isEmpty { return .success(()) }
         guard failures.count == eventCount else {
             return .failure(

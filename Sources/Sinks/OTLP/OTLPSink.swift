@@ -19,7 +19,7 @@ final class OTLPSink: Sink, @unchecked Sendable {
     private var body = ByteWriter(capacity: 1 << 20)
     private var compression: BodyCompression
     private var sent: [UInt64: SentEvents] = [:]
-    private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
+    private var settled: [DeliveryOutcome] = []
 
     init(_ configuration: SinkConfiguration, _ options: OTLPOptions) throws(SinkError) {
         compression = BodyCompression(options.http.compression)
@@ -50,7 +50,7 @@ final class OTLPSink: Sink, @unchecked Sendable {
 
     func outcomes(
         waitingAtMost timeout: Duration
-    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+    ) -> [DeliveryOutcome] {
         for (ticket, answer) in client.finished(waitingAtMost: settled.isEmpty ? timeout : .zero) {
             guard let request = sent.removeValue(forKey: ticket) else { continue }
             settled.append((ticket, Self.result(request, answer)))
@@ -99,7 +99,7 @@ final class OTLPSink: Sink, @unchecked Sendable {
 
     private static func result(
         _ request: SentEvents, _ answer: Result<HTTPAnswer, DeliveryError>
-    ) -> Result<Void, DeliveryError> {
+    ) -> DeliveryResult {
         let count = request.indices.count
         switch answer {
         case .failure(let error):
@@ -140,7 +140,7 @@ final class OTLPSink: Sink, @unchecked Sendable {
     /// All events of the request are rejected for one reason, beside those that never got into it.
     private static func result(
         _ request: SentEvents, rejecting reason: String, _ code: DeliveryCode
-    ) -> Result<Void, DeliveryError> {
+    ) -> DeliveryResult {
         let refused = request.indices.map { Rejection(index: $0, reason: reason, code: code) }
         return Rejection.result(request.rejections + refused)
     }

@@ -36,7 +36,7 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
     private var body = ByteWriter(capacity: 1 << 20)
     private var compression: BodyCompression
     private var sent: [UInt64: SentEvents] = [:]
-    private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
+    private var settled: [DeliveryOutcome] = []
     // True when the collector has said that the token has acknowledgement.
     private var isProven: Bool
     // What waits for the collector to say so.
@@ -71,7 +71,7 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
 
     func outcomes(
         waitingAtMost timeout: Duration
-    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+    ) -> [DeliveryOutcome] {
         let deadline = clock.monotonic().advanced(by: timeout)
         while true {
             let now = clock.monotonic()

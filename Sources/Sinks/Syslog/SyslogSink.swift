@@ -37,7 +37,7 @@ final class SyslogSink: Sink, @unchecked Sendable {
     private var message = ByteWriter(capacity: 4096)
     private var queue: [Outgoing] = []
     private var rejections: [UInt64: [Rejection]] = [:]
-    private var settled: [(ticket: UInt64, result: Result<Void, DeliveryError>)] = []
+    private var settled: [DeliveryOutcome] = []
     private var connection: SyslogConnection?
     private var window = SyslogWindow()
     private var resumesAt = MonotonicInstant(nanoseconds: 0)
@@ -105,7 +105,7 @@ final class SyslogSink: Sink, @unchecked Sendable {
 
     func outcomes(
         waitingAtMost timeout: Duration
-    ) -> [(ticket: UInt64, result: Result<Void, DeliveryError>)] {
+    ) -> [DeliveryOutcome] {
         let deadline = clock.monotonic().advanced(by: timeout)
         while true {
             let now = clock.monotonic()

@@ -9,22 +9,16 @@ import Testing
 
 @Suite struct CloudWatchLogsSinkTests {
     private func sink(_ server: FakeHTTPServer, _ more: String = "") throws -> any Sink {
-        let (read, problems) = Samples.configuration(
+        try Samples.sink(
             "{id: cloud, type: cloudwatch_logs, endpoint: '\(server.endpoint)', "
                 + "region: eu-central-1, log_group: oauth/audit, "
                 + "auth: {access_key_id: A, secret_access_key: s3cr3t}\(more)}")
-        #expect(problems == [])
-        return try SinkCatalog.make(try #require(read))
     }
 
     private func failure(
         _ answer: FakeHTTPServer.Answer, _ count: Int, _ more: String = ""
     ) throws -> DeliveryError? {
-        let server = try FakeHTTPServer(always: answer)
-        defer { server.stop() }
-        let sink = try sink(server, more)
-        defer { sink.close() }
-        return Samples.failure(sink, Samples.delivery(count))
+        try Samples.failure(answer, count) { try sink($0, more) }
     }
 
     /// The messages of all requests, each with its line feed again.

@@ -12,20 +12,14 @@ import Testing
     private func sink(
         _ server: FakeHTTPServer, _ more: String = "compression: none"
     ) throws -> any Sink {
-        let (read, problems) = Samples.configuration(
+        try Samples.sink(
             "{id: store, type: s3, endpoint: '\(server.endpoint)', region: eu-central-1, "
                 + "bucket: audit, auth: {access_key_id: A, secret_access_key: s3cr3t, "
                 + "session_token: t0k3n}, \(more)}")
-        #expect(problems == [])
-        return try SinkCatalog.make(try #require(read))
     }
 
     private func failure(_ answer: FakeHTTPServer.Answer, _ count: Int) throws -> DeliveryError? {
-        let server = try FakeHTTPServer(always: answer)
-        defer { server.stop() }
-        let sink = try sink(server)
-        defer { sink.close() }
-        return Samples.failure(sink, Samples.delivery(count))
+        try Samples.failure(answer, count) { try sink($0) }
     }
 
     /// Delivers one batch and gives back the request that came.

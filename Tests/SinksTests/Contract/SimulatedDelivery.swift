@@ -70,7 +70,7 @@ struct SimulatedDelivery {
         return false
     }
 
-    private mutating func settle(_ ticket: UInt64, _ result: Result<Void, DeliveryError>) {
+    private mutating func settle(_ ticket: UInt64, _ result: DeliveryResult) {
         if case .failure(let error) = result {
             if case .partial(_, let reject, _) = error { rejections += reject }
             failures.append(error)

@@ -16,21 +16,15 @@ import Testing
     private func sink(
         _ server: FakeHTTPServer, _ more: String = plain, path: String = ""
     ) throws -> any Sink {
-        let (read, problems) = Samples.configuration(
+        try Samples.sink(
             "{id: siem, type: splunk_hec, endpoint: '\(server.endpoint)\(path)', "
                 + "auth: {token: 11111111-2222-3333-4444-555555555555}, \(more)}")
-        #expect(problems == [])
-        return try SinkCatalog.make(try #require(read))
     }
 
     private func failure(
         _ answer: FakeHTTPServer.Answer, _ count: Int
     ) throws -> DeliveryError? {
-        let server = try FakeHTTPServer(always: answer)
-        defer { server.stop() }
-        let sink = try sink(server)
-        defer { sink.close() }
-        return Samples.failure(sink, Samples.delivery(count))
+        try Samples.failure(answer, count) { try sink($0) }
     }
 
     private func code(_ code: Int, _ text: String = "words", _ more: String = "") -> String {
