@@ -96,32 +96,18 @@ public struct VerificationRemark: Sendable, Equatable {
         return "\(word.rawValue): \(place.isEmpty ? "" : place + ": ")\(Printable.text(detail))"
     }
 
-    func append(to writer: inout ByteWriter) {
-        writer.append("{\"word\":")
-        writer.append(jsonString: word.rawValue)
-        func member(_ name: StaticString, _ text: String?, _ writer: inout ByteWriter) {
-            guard let text else { return }
-            writer.append(",\"")
-            writer.append(name)
-            writer.append("\":")
-            writer.append(jsonString: text)
-        }
-        member("stream", stream, &writer)
+    func write(to object: inout JSONWriter) {
+        object.member("word", word.rawValue)
+        if let stream { object.member("stream", stream) }
         if let range {
-            writer.append(",\"first\":")
-            writer.append(decimal: range.lowerBound)
-            writer.append(",\"last\":")
-            writer.append(decimal: range.upperBound)
+            object.member("first", range.lowerBound)
+            object.member("last", range.upperBound)
         }
-        member("file", file, &writer)
-        if let line {
-            writer.append(",\"line\":")
-            writer.append(decimal: Int64(line))
-        }
-        member("id", id, &writer)
-        member("action", action, &writer)
-        member("detail", detail, &writer)
-        writer.append("}")
+        if let file { object.member("file", file) }
+        if let line { object.member("line", line) }
+        if let id { object.member("id", id) }
+        if let action { object.member("action", action) }
+        object.member("detail", detail)
     }
 }
 
@@ -186,35 +172,24 @@ public struct VerificationReport: Sendable {
 
     /// The report for scripts: one JSON object and LF.
     public var json: String {
-        var writer = ByteWriter(capacity: 4096)
-        writer.append(isClean ? "{\"verified\":true" : "{\"verified\":false")
-        let sums: [(name: StaticString, value: Int)] = [
-            ("events", eventCount), ("valid", validCount), ("groups", groupCount),
-            ("streams", streamCount), ("signature_checks", signatureCheckCount),
-            ("compared_roots", comparedRootCount), ("finding_count", findingCount),
-            ("note_count", noteCount),
-        ]
-        for sum in sums {
-            writer.append(",\"")
-            writer.append(sum.name)
-            writer.append("\":")
-            writer.append(decimal: Int64(sum.value))
+        var document = JSONWriter()
+        document.object { report in
+            report.member("verified", isClean)
+            report.member("events", eventCount)
+            report.member("valid", validCount)
+            report.member("groups", groupCount)
+            report.member("streams", streamCount)
+            report.member("signature_checks", signatureCheckCount)
+            report.member("compared_roots", comparedRootCount)
+            report.member("finding_count", findingCount)
+            report.member("note_count", noteCount)
+            for (name, remarks) in [("findings", findings), ("notes", notes)] {
+                report.array(name) { list in
+                    for remark in remarks { list.object { remark.write(to: &$0) } }
+                }
+            }
         }
-        writer.append(",\"findings\":")
-        VerificationReport.append(findings, to: &writer)
-        writer.append(",\"notes\":")
-        VerificationReport.append(notes, to: &writer)
-        writer.append("}\n")
-        return writer.makeString()
-    }
-
-    private static func append(_ remarks: [VerificationRemark], to writer: inout ByteWriter) {
-        writer.append("[")
-        for (index, remark) in remarks.enumerated() {
-            if index > 0 { writer.append(",") }
-            remark.append(to: &writer)
-        }
-        writer.append("]")
+        return String(decoding: document.makeArray(), as: UTF8.self) + "\n"
     }
 }
 

@@ -147,50 +147,58 @@ enum LedgerCommand {
     }
 
     private static func jsonLine(_ report: SegmentReport) -> String {
-        var line = ByteWriter()
-        line.append("{\"segment\":\(report.number),\"bytes\":\(report.byteCount)")
-        line.append(",\"used_bytes\":\(report.usedByteCount),\"frames\":\(report.frameCount)")
-        line.append(",\"events\":\(report.eventCount)")
-        if let created = report.created { line.append(",\"created\":\"\(created.text)\"") }
-        if let keyID = report.keyID {
-            line.append(",\"key\":\"\(EncryptionKey.name(of: keyID))\"")
+        line { segment in
+            segment.member("segment", report.number)
+            segment.member("bytes", report.byteCount)
+            segment.member("used_bytes", report.usedByteCount)
+            segment.member("frames", report.frameCount)
+            segment.member("events", report.eventCount)
+            if let created = report.created { segment.member("created", created) }
+            if let keyID = report.keyID { segment.member("key", EncryptionKey.name(of: keyID)) }
+            segment.array("streams") { streams in
+                for range in report.streams {
+                    streams.object { stream in
+                        stream.member("stream", range.stream)
+                        stream.member("first", range.first)
+                        stream.member("last", range.last)
+                    }
+                }
+            }
+            segment.array("damage") { ranges in
+                for damage in report.damage {
+                    ranges.object { range in
+                        range.member("offset", damage.offset)
+                        range.member("bytes", damage.byteCount)
+                        if let count = damage.eventCount { range.member("events", count) }
+                        range.member("tail", damage.isTornTail)
+                    }
+                }
+            }
+            segment.member("problems", report.problems)
         }
-        line.append(",\"streams\":[")
-        for (index, range) in report.streams.enumerated() {
-            line.append(index == 0 ? "{\"stream\":" : ",{\"stream\":")
-            line.append(jsonString: range.stream)
-            line.append(",\"first\":\(range.first),\"last\":\(range.last)}")
-        }
-        line.append("],\"damage\":[")
-        for (index, damage) in report.damage.enumerated() {
-            line.append(index == 0 ? "" : ",")
-            line.append("{\"offset\":\(damage.offset),\"bytes\":\(damage.byteCount)")
-            if let count = damage.eventCount { line.append(",\"events\":\(count)") }
-            line.append(",\"tail\":\(damage.isTornTail)}")
-        }
-        line.append("],\"problems\":[")
-        for (index, problem) in report.problems.enumerated() {
-            line.append(index == 0 ? "" : ",")
-            line.append(jsonString: problem)
-        }
-        line.append("]}\n")
-        return line.makeString()
     }
 
     private static func jsonLine(
         _ sink: String, _ cursor: SinkCursor, _ written: Timestamp
     ) -> String {
-        var line = ByteWriter()
-        line.append("{\"cursor\":")
-        line.append(jsonString: sink)
-        line.append(",\"written\":\"\(written.text)\",\"segment\":\(cursor.place.segment)")
-        line.append(",\"offset\":\(cursor.place.offset),\"event\":\(cursor.place.index)")
-        line.append(",\"offered\":\(cursor.totals.offered)")
-        line.append(",\"delivered\":\(cursor.totals.delivered)")
-        line.append(",\"rejected\":\(cursor.totals.rejected)")
-        line.append(",\"filtered\":\(cursor.totals.filtered)")
-        line.append(",\"evicted\":\(cursor.totals.evicted)}\n")
-        return line.makeString()
+        line { line in
+            line.member("cursor", sink)
+            line.member("written", written)
+            line.member("segment", cursor.place.segment)
+            line.member("offset", cursor.place.offset)
+            line.member("event", Int(cursor.place.index))
+            line.member("offered", cursor.totals.offered)
+            line.member("delivered", cursor.totals.delivered)
+            line.member("rejected", cursor.totals.rejected)
+            line.member("filtered", cursor.totals.filtered)
+            line.member("evicted", cursor.totals.evicted)
+        }
+    }
+
+    private static func line(_ members: (inout JSONWriter) -> Void) -> String {
+        var document = JSONWriter()
+        document.object(nil, members)
+        return String(decoding: document.makeArray(), as: UTF8.self) + "\n"
     }
 
     private static func hexadecimal(_ number: UInt64) -> String {

@@ -72,7 +72,7 @@ enum StatusCommand {
                         + "CREDENTIALS_DIRECTORY=/run/credentials/sealtail.service",
                     .permission)
             }
-            let words = StatusScreen.printable(
+            let words = ConfigurationText.printable(
                 String(decoding: answer.body.prefix(240), as: UTF8.self)
             ).split(separator: " ").joined(separator: " ")
             throw CommandFailure(

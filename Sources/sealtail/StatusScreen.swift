@@ -35,8 +35,8 @@ struct StatusScreen {
         let version = status["agent"]?["version"]?.string ?? ""
         let uptime = Quantity.duration(status["agent"]?["uptime_seconds"]?.number)
         var lines = [
-            "\(paint(StatusScreen.printable(name), .strong))  "
-                + paint("sealtail \(StatusScreen.printable(version)), up \(uptime)", .soft)
+            "\(paint(ConfigurationText.printable(name), .strong))  "
+                + paint("sealtail \(ConfigurationText.printable(version)), up \(uptime)", .soft)
         ]
         let (word, tone): (String, Tone) =
             switch verdict["state"]?.string {
@@ -44,9 +44,9 @@ struct StatusScreen {
             case "attention": ("look", .look)
             case _: ("trouble", .bad)
             }
-        lines.append("\(paint(word, tone))  \(StatusScreen.printable(sentence))")
+        lines.append("\(paint(word, tone))  \(ConfigurationText.printable(sentence))")
         for reason in verdict["reasons"]?.array ?? [] {
-            lines.append("    - " + StatusScreen.printable(reason.string ?? ""))
+            lines.append("    - " + ConfigurationText.printable(reason.string ?? ""))
         }
         lines += flow(status, now)
         lines += table(inputs(status["inputs"]?.array ?? [], now))
@@ -57,7 +57,7 @@ struct StatusScreen {
 
     /// What to show while nobody answers.
     mutating func lost(_ sentence: String, _ former: [String]) -> [String] {
-        let head = paint(StatusScreen.printable(sentence), .bad)
+        let head = paint(ConfigurationText.printable(sentence), .bad)
         defer { isLost = true }
         if former.isEmpty { return [head] }
         return [head] + (isLost ? Array(former.dropFirst()) : former)
@@ -100,7 +100,7 @@ struct StatusScreen {
 
     private mutating func inputs(_ list: [JSONDocument], _ now: String) -> [Row] {
         list.map { input in
-            let id = StatusScreen.printable(input["id"]?.string ?? "")
+            let id = ConfigurationText.printable(input["id"]?.string ?? "")
             let speed = input["records_per_second"]?.number
             let dropped =
                 (input["records_dropped"]?.number ?? 0) + (input["elements_dropped"]?.number ?? 0)
@@ -117,7 +117,7 @@ struct StatusScreen {
 
     private mutating func sinks(_ list: [JSONDocument]) -> [Row] {
         list.map { sink in
-            let id = StatusScreen.printable(sink["id"]?.string ?? "")
+            let id = ConfigurationText.printable(sink["id"]?.string ?? "")
             let speed = sink["delivered_per_second"]?.number
             var cells = [
                 "sink", id, Quantity.rate(speed),
@@ -148,14 +148,15 @@ struct StatusScreen {
     private func problems(_ list: [JSONDocument]) -> [String] {
         list.prefix(StatusScreen.problemLimit).map { problem in
             let fields = (problem["fields"]?.members ?? []).map { member in
-                " \(StatusScreen.printable(member.key))="
-                    + StatusScreen.printable(member.value.string ?? "")
+                " \(ConfigurationText.printable(member.key))="
+                    + ConfigurationText.printable(member.value.string ?? "")
             }
             let isError = problem["level"]?.string == "error"
-            let time = StatusScreen.printable(problem["last"]?.string ?? "").dropFirst(11).prefix(8)
+            let time = ConfigurationText.printable(problem["last"]?.string ?? "").dropFirst(11)
+                .prefix(8)
             let count = problem["count"]?.number ?? 1
             return label("log") + paint(isError ? "error  " : "warning", isError ? .bad : .look)
-                + " \(time)Z \(StatusScreen.printable(problem["message"]?.string ?? ""))"
+                + " \(time)Z \(ConfigurationText.printable(problem["message"]?.string ?? ""))"
                 + fields.joined() + (count > 1 ? " (\(Quantity.count(count)) times)" : "")
         }
     }
@@ -196,11 +197,6 @@ struct StatusScreen {
             if !isEscape { width += 1 } else if character == "m" { isEscape = false }
         }
         return result
-    }
-
-    /// The text without what could move a cursor or hide what stands beside it.
-    static func printable(_ text: String) -> String {
-        ConfigurationText.printable(text)
     }
 }
 

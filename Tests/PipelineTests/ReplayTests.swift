@@ -86,7 +86,7 @@ private final class Trial {
     }
 
     func take(
-        _ ticket: UInt64, _ result: Result<Void, DeliveryError>,
+        _ ticket: UInt64, _ result: DeliveryResult,
         at moment: MonotonicInstant = start
     ) -> Int {
         course.settle(ticket, result, at: moment, time: now, jitter: 1)
@@ -133,7 +133,7 @@ struct ReplayCourseTests {
     @Test func itIsPatientAndGivesUpAfterAWhileWithTheReason() throws {
         let record = Record()
         let course = Trial(record, 3)
-        let busy: Result<Void, DeliveryError> = .failure(
+        let busy: DeliveryResult = .failure(
             .retry(after: nil, reason: "503", code: .server))
         var moment = start
         var ticket = try #require(course.send(at: moment))
@@ -229,16 +229,18 @@ struct ReplayMailTests {
         }
         for origin in origins {
             let letter = ReplayMail.Letter(mark: "m", request: ReplayRequest(sink: "s", origin))
-            let document = try JSONDocument(reading: Array(letter.text.utf8))
+            let document = try JSONDocument(reading: letter.bytes)
             #expect(ReplayMail.Letter(document) == letter)
         }
         var tally = ReplayTally()
         (tally.sent, tally.confirmed, tally.refused, tally.missing) = (9, 7, 1, 2)
         tally.progress = 0.5
         tally.refusal = "field \"x\""
-        for outcome in [nil, ReplayOutcome(tally), ReplayOutcome(tally, problem: ("why", 69))] {
+        for outcome in [
+            nil, ReplayOutcome(tally), ReplayOutcome(tally, problem: ("why", .unavailable)),
+        ] {
             let answer = ReplayMail.Answer(mark: "m", tally: tally, outcome: outcome)
-            let document = try JSONDocument(reading: Array(answer.text.utf8))
+            let document = try JSONDocument(reading: answer.bytes)
             #expect(ReplayMail.Answer(document) == answer)
         }
     }

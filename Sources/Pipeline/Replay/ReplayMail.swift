@@ -74,7 +74,7 @@ struct ReplayMail: Sendable {
     /// Leaves a request; one that was left before is replaced.
     func post(_ letter: Letter) throws(SystemError) {
         try? FileSystem.remove(answerPath)
-        try write(letter.text, to: requestPath)
+        try write(letter.bytes, to: requestPath)
     }
 
     /// Takes a request back that nobody has taken; false when there is none any more.
@@ -91,7 +91,7 @@ struct ReplayMail: Sendable {
     }
 
     /// Tells how far it is.
-    func answer(_ answer: Answer) throws(SystemError) { try write(answer.text, to: answerPath) }
+    func answer(_ answer: Answer) throws(SystemError) { try write(answer.bytes, to: answerPath) }
 
     /// The last answer; nil when there is none for this mark.
     func answer(to mark: String) -> Answer? {
@@ -102,12 +102,12 @@ struct ReplayMail: Sendable {
         return answer
     }
 
-    private func write(_ text: String, to path: String) throws(SystemError) {
-        try FileSystem.write(path, Array(text.utf8).span, permissions: ReplayMail.permissions)
+    private func write(_ bytes: [UInt8], to path: String) throws(SystemError) {
+        try FileSystem.write(path, bytes.span, permissions: ReplayMail.permissions)
     }
 }
 
-// MARK: - The texts
+// MARK: - The documents
 
 extension ReplayMail.Letter {
     init?(_ document: JSONDocument) {
@@ -131,25 +131,23 @@ extension ReplayMail.Letter {
         self.init(mark: mark, request: ReplayRequest(sink: sink, origin))
     }
 
-    var text: String {
-        var text = ByteWriter()
-        text.append("{\"mark\":")
-        text.append(jsonString: mark)
-        text.append(",\"sink\":")
-        text.append(jsonString: request.sink)
-        switch request.origin {
-        case .deadLetter: text.append(",\"dead_letter\":true")
-        case .ledger(.numbers(let stream, let numbers)):
-            text.append(",\"stream\":")
-            text.append(jsonString: stream)
-            text.append(",\"first\":\(Int64(clamping: numbers.lowerBound))")
-            text.append(",\"last\":\(Int64(clamping: numbers.upperBound))")
-        case .ledger(.time(let since, let until)):
-            if let since { text.append(",\"since\":\(since.microseconds)") }
-            if let until { text.append(",\"until\":\(until.microseconds)") }
+    var bytes: [UInt8] {
+        var document = JSONWriter()
+        document.object { letter in
+            letter.member("mark", mark)
+            letter.member("sink", request.sink)
+            switch request.origin {
+            case .deadLetter: letter.member("dead_letter", true)
+            case .ledger(.numbers(let stream, let numbers)):
+                letter.member("stream", stream)
+                letter.member("first", Int(clamping: numbers.lowerBound))
+                letter.member("last", Int(clamping: numbers.upperBound))
+            case .ledger(.time(let since, let until)):
+                if let since { letter.member("since", Int(since.microseconds)) }
+                if let until { letter.member("until", Int(until.microseconds)) }
+            }
         }
-        text.append("}\n")
-        return text.makeString()
+        return document.makeArray()
     }
 }
 
@@ -177,26 +175,19 @@ extension ReplayMail.Answer {
         ]
     }
 
-    var text: String {
-        var text = ByteWriter()
-        text.append("{\"mark\":")
-        text.append(jsonString: mark)
-        for (key, path) in ReplayMail.Answer.counts {
-            text.append(",\"\(key)\":\(tally[keyPath: path])")
-        }
-        text.append(",\"progress\":\(Int(tally.progress * ReplayMail.thousandth))")
-        if let refusal = tally.refusal {
-            text.append(",\"refusal\":")
-            text.append(jsonString: refusal)
-        }
-        if let outcome {
-            text.append(",\"exit\":\(outcome.exitCode.rawValue)")
-            if let problem = outcome.problem {
-                text.append(",\"problem\":")
-                text.append(jsonString: problem)
+    var bytes: [UInt8] {
+        var document = JSONWriter()
+        document.object { answer in
+            answer.member("mark", mark)
+            for (key, path) in ReplayMail.Answer.counts {
+                answer.member(key, tally[keyPath: path])
             }
+            answer.member("progress", Int(tally.progress * ReplayMail.thousandth))
+            if let refusal = tally.refusal { answer.member("refusal", refusal) }
+            guard let outcome else { return }
+            answer.member("exit", Int(outcome.exitCode.rawValue))
+            if let problem = outcome.problem { answer.member("problem", problem) }
         }
-        text.append("}\n")
-        return text.makeString()
+        return document.makeArray()
     }
 }

@@ -132,10 +132,3 @@ struct StatusHistory: Sendable {
     /// Every series there is.
     var names: [Name] { Array(series.keys) }
 }
-
-extension Duration {
-    /// Seconds with their fraction.
-    var inSeconds: Double {
-        Double(components.seconds) + Double(components.attoseconds) / 1e18
-    }
-}

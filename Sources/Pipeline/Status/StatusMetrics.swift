@@ -335,8 +335,3 @@ extension [String: Int] {
         merging(known.map { ($0, 0) }) { count, _ in count }.sorted { $0.key < $1.key }
     }
 }
-
-extension Timestamp {
-    /// Seconds since 1970, as Prometheus wants times.
-    var seconds: Double { Double(microseconds) / 1_000_000 }
-}

@@ -39,6 +39,11 @@ extension Duration {
         let (sum, second) = whole.addingReportingOverflow(attoseconds / 1_000_000_000)
         return overflow || second ? (seconds < 0 ? .min : .max) : sum
     }
+
+    /// Seconds with their fraction, as metrics and status pages have them.
+    public var inSeconds: Double {
+        Double(components.seconds) + Double(components.attoseconds) / 1e18
+    }
 }
 
 /// Where code asks for the time, so that tests can say what time it is.

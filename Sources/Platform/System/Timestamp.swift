@@ -7,6 +7,9 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     /// Microseconds since 1970-01-01T00:00:00Z; negative before.
     public var microseconds: Int64
 
+    /// Seconds since 1970 with their fraction, as Prometheus has times.
+    public var seconds: Double { Double(microseconds) / 1_000_000 }
+
     /// Wraps a count of microseconds since 1970.
     public init(microseconds: Int64) {
         self.microseconds = microseconds

@@ -1,67 +1,78 @@
 // SPDX-License-Identifier: Apache-2.0
-import Platform
 
 /// Writes one JSON document member by member, for the few places that tell of the agent itself.
-struct JSONWriter: ~Copyable {
+///
+/// Members stand in the order of the calls; that no name comes twice is the caller's part.
+public struct JSONWriter: ~Copyable {
     private var bytes = ByteWriter()
     private var needsComma = false
 
+    /// Begins a document.
+    public init() {}
+
     /// The document.
-    consuming func makeArray() -> [UInt8] { bytes.makeArray() }
+    public consuming func makeArray() -> [UInt8] { bytes.makeArray() }
 
     /// Writes an object, as a member where it is named.
-    mutating func object(_ name: String? = nil, _ members: (inout JSONWriter) -> Void) {
+    public mutating func object(_ name: String? = nil, _ members: (inout JSONWriter) -> Void) {
         nest(name, "{", "}", members)
     }
 
     /// Writes an array, as a member where it is named.
-    mutating func array(_ name: String? = nil, _ elements: (inout JSONWriter) -> Void) {
+    public mutating func array(_ name: String? = nil, _ elements: (inout JSONWriter) -> Void) {
         nest(name, "[", "]", elements)
     }
 
     /// Writes an array of texts as a member.
-    mutating func member(_ name: String, _ texts: [String]) {
+    public mutating func member(_ name: String, _ texts: [String]) {
         array(name) { writer in
             for text in texts { writer.element(text) }
         }
     }
 
-    mutating func member(_ name: String, _ text: String?) {
+    /// Writes a text as a member; null where there is none.
+    public mutating func member(_ name: String, _ text: String?) {
         begin(name)
         if let text { bytes.append(jsonString: text) } else { bytes.append("null") }
     }
 
-    mutating func member(_ name: String, _ moment: Timestamp?) {
+    /// Writes a time as RFC 3339 as a member; null where there is none.
+    public mutating func member(_ name: String, _ moment: Timestamp?) {
         member(name, moment?.text)
     }
 
-    mutating func member(_ name: String, _ value: Bool) {
+    /// Writes true or false as a member.
+    public mutating func member(_ name: String, _ value: Bool) {
         begin(name)
         bytes.append(value ? "true" : "false")
     }
 
-    mutating func member(_ name: String, _ value: Int) {
+    /// Writes a whole number as a member.
+    public mutating func member(_ name: String, _ value: Int) {
         begin(name)
         bytes.append(decimal: Int64(value))
     }
 
-    mutating func member(_ name: String, _ value: UInt64) {
+    /// Writes a whole number as a member.
+    public mutating func member(_ name: String, _ value: UInt64) {
         begin(name)
         bytes.append(decimal: value)
     }
 
     /// Writes a number with three decimals at most; null for what is none.
-    mutating func member(_ name: String, _ value: Double?) {
+    public mutating func member(_ name: String, _ value: Double?) {
         begin(name)
         number(value ?? .nan)
     }
 
-    mutating func element(_ text: String) {
+    /// Writes a text into an array.
+    public mutating func element(_ text: String) {
         begin(nil)
         bytes.append(jsonString: text)
     }
 
-    mutating func element(_ value: Double) {
+    /// Writes a number into an array, with three decimals at most; null for what is none.
+    public mutating func element(_ value: Double) {
         begin(nil)
         number(value)
     }
