@@ -84,9 +84,6 @@ public struct InputState: Sendable, Hashable {
 
     /// The state before anything was read.
     public init() {}
-
-    /// The files that can be read.
-    public var readableFileCount: Int { fileCount - unreadableFileCount }
 }
 
 /// The bytes of file contents that came to an end, by what became of them.

@@ -39,16 +39,6 @@ enum RotatedName {
         return bytes.last == UInt8(ascii: "/") ? nil : String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Whether `name` is `base` with one or more marks and digits behind it.
-    static func isRotation(_ name: String, of base: String) -> Bool {
-        var shorter = name
-        while let next = RotatedName.base(of: shorter) {
-            if next == base { return true }
-            shorter = next
-        }
-        return false
-    }
-
     /// The shortest name that a path may have been rotated from; itself when none.
     static func root(of path: String) -> String {
         var shorter = path

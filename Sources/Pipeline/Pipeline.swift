@@ -66,7 +66,7 @@ public final class Pipeline: Sendable {
         }
         let setup = try Setup(configuration)
         startSetup = setup
-        firstEpoch = StreamKeeper.newEpoch()
+        firstEpoch = StreamName.makeEpoch()
         handover = Handover(plans: setup.plans)
         losses = LossReport(ledger, roster: roster, accounts: accounts)
         health = Health(accounts: accounts, roster: roster)

@@ -132,16 +132,11 @@ struct StreamKeeper: ~Copyable {
     ) -> SealedBatch {
         let predecessor = sealer.end
         if let next { terms = next }
-        sealer = Sealer(key: terms.key, epoch: StreamKeeper.newEpoch(), sinks: terms.sinks)
+        sealer = Sealer(key: terms.key, epoch: StreamName.makeEpoch(), sinks: terms.sinks)
         agentEvents = AgentEvents(
             agentName: terms.key.name, host: host, stream: sealer.stream, version: sealtailVersion)
         schedule = CheckpointSchedule(at: now)
         epochEnd = now.advanced(by: StreamKeeper.epochLength)
         return open(predecessor: predecessor, at: time)
-    }
-
-    /// A name for a stream that never comes twice.
-    static func newEpoch() -> String {
-        Hex.encode(RandomBytes.make(8).span)
     }
 }

@@ -32,7 +32,7 @@ private func sentence(_ loss: InputLoss) -> String { LossStatement(loss, input: 
 private func keeper() -> StreamKeeper {
     StreamKeeper(
         StreamTerms(key: PipelineFixture.key, sinks: [(id: "siem", filter: nil)]),
-        host: "host.example.com", epoch: StreamKeeper.newEpoch(),
+        host: "host.example.com", epoch: StreamName.makeEpoch(),
         at: MonotonicInstant(nanoseconds: 0))
 }
 

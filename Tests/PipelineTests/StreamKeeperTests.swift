@@ -9,7 +9,7 @@ import Testing
 private func keeper(at now: MonotonicInstant) -> StreamKeeper {
     StreamKeeper(
         StreamTerms(key: PipelineFixture.key, sinks: [(id: "siem", filter: nil)]),
-        host: "host.example.com", epoch: StreamKeeper.newEpoch(), at: now)
+        host: "host.example.com", epoch: StreamName.makeEpoch(), at: now)
 }
 
 private let noon = Timestamp(microseconds: 1_763_726_400_000_000)

@@ -94,25 +94,6 @@ public final class JSONTree {
         return withStrings { ByteSearch.equal($0, node.keyRange, key.bytes.span) }
     }
 
-    /// Whether a string value is the given text.
-    public func stringEquals(_ index: Int, _ text: [UInt8]) -> Bool {
-        let node = self[index]
-        guard node.kind == .string else { return false }
-        return withStrings { ByteSearch.equal($0, node.stringRange, text.span) }
-    }
-
-    /// Appends a string (or the spelling of a big number); nothing for other values.
-    public func appendString(of index: Int, to writer: inout ByteWriter) {
-        let range = self[index].stringRange
-        withStrings { writer.append($0.extracting(range)) }
-    }
-
-    /// Appends a member's key.
-    public func appendKey(of index: Int, to writer: inout ByteWriter) {
-        let range = self[index].keyRange
-        withStrings { writer.append($0.extracting(range)) }
-    }
-
     /// A string (or the spelling of a big number) as text of its own; nil for other values.
     public func string(of index: Int) -> String? {
         switch self[index].kind {

@@ -67,9 +67,6 @@ public final class LenientJSON {
         tree = JSONTree(owner: storage)
     }
 
-    /// Whether the document ended in the middle.
-    public var isTruncated: Bool { damages.contains(.truncated) }
-
     /// Reads `bytes[range]` into `tree`; false when not even the first value could be begun.
     public func read(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
         storage.removeAll()
