@@ -6,6 +6,7 @@ import stat
 
 import pytest
 from agent import (PARSERS, Agent, free_port, is_agent_event, read_events, run)
+from journal_files import Journal
 
 KEYCLOAK = ('2026-11-20 08:00:0{n},000 WARN  [org.keycloak.events] (executor-thread-1) '
             'type="LOGIN_ERROR", realmId="r1", clientId="web", userId="null", '
@@ -107,6 +108,17 @@ def test_every_kind_of_log_is_found_once(tmp_path, machine):
     said = machine.init("--print").stderr
     assert "running as process 40:" in said and "43" not in said.split("running")[1].split(":")[0]
     assert "ZITADEL" in said and "no log was found" in said
+
+
+def test_a_product_is_found_by_what_its_service_wrote_into_the_journal(machine):
+    """No process of it is seen, as when it runs under a wrapper: its lines say whose they are."""
+    machine.write("/var/log/journal/keep", "")
+    journal = Journal(machine.root / "var/log/journal" / ("0123456789abcdef" * 2))
+    journal.append(["one"], _SYSTEMD_UNIT="other.service")
+    journal.append(["two"], _SYSTEMD_UNIT="sso.service", MESSAGE=KEYCLOAK.format(n=1).strip())
+    draft = machine.init("--print").stdout
+    assert 'units: ["sso.service"]' in draft and "parser: keycloak" in draft
+    assert "other.service" not in draft
 
 
 def test_hostile_names_stay_names(tmp_path, machine):

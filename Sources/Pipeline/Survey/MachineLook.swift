@@ -9,7 +9,7 @@ struct MachineLook {
     private(set) var notes: [String] = []
 
     private let library: ParserLibrary
-    private let programs: [ParserProgram]
+    private let parsers: [ParserOutline]
     private let products: [ProductLines]
     private let root: String
     private let account: Account
@@ -40,8 +40,8 @@ struct MachineLook {
         self.clock = clock
         table = ProcessTable(root: root)
         end = clock.monotonic().advanced(by: MachineSurvey.timeLimit)
-        programs = library.programsBySpecificity.filter { !$0.isForManyProducts }
-        products = ProductLines.of(programs)
+        parsers = library.bySpecificity.filter { !$0.isGeneric }
+        products = ProductLines.of(parsers)
     }
 
     /// What was found, by parser.
@@ -54,6 +54,7 @@ struct MachineLook {
             if !running.isEmpty { change(name) { $0.processes = running } }
             look(for: name, places, running)
         }
+        lookIntoJournal()
         for pattern in MachineLook.containerLogs + MachineLook.sharedLogs {
             for path in matches(pattern) { take(path, expected: nil) }
         }
@@ -82,6 +83,48 @@ struct MachineLook {
         guard places.isOnStandardOutput, results[name]?.logs.isEmpty ?? true else { return }
         let units = Set(running.compactMap(table.service)).sorted()
         if !units.isEmpty { change(name) { $0.units = units } }
+    }
+
+    /// Takes services whose newest entries in the journal a product knows, also where none of its
+    /// programs was found, as under another name.
+    private mutating func lookIntoJournal() {
+        guard let journal = openedJournal() else { return }
+        let match = Match()
+        var units: [String: Set<String>] = [:]
+        var count = 0
+        while count < MachineSurvey.recordLimit, clock.monotonic() < end,
+            (try? journal.previous()) == .entry
+        {
+            count += 1
+            guard case .value(let unit, false)? = field("_SYSTEMD_UNIT", of: journal),
+                case .value(let message, _)? = field("MESSAGE", of: journal)
+            else { continue }
+            let known = parsers.first { parser in
+                parser.lines.contains { $0.match(message.span, 0..<message.count, into: match) }
+            }
+            guard let known else { continue }
+            units[known.name, default: []].insert(String(decoding: unit, as: UTF8.self))
+        }
+        for (name, found) in units where results[name]?.logs.isEmpty ?? true {
+            guard library.definition(named: name)?.whereabouts.isOnStandardOutput == true else {
+                continue
+            }
+            change(name) { $0.units = found.union($0.units).sorted() }
+        }
+    }
+
+    /// The journal behind its last entry; nil where there is none that can be read.
+    private func openedJournal() -> Journal? {
+        let source: Journal.Source =
+            root.isEmpty ? .machine : .folder(root + "/var/log/journal")
+        guard let journal = try? Journal(source), (try? journal.seekToTail()) != nil else {
+            return nil
+        }
+        return journal
+    }
+
+    private func field(_ name: String, of journal: Journal) -> Journal.Field? {
+        try? journal.field(name, byteLimit: ProductSorter.byteLimit)
     }
 
     private func matches(_ pattern: String) -> [String] {
@@ -121,7 +164,7 @@ struct MachineLook {
         var isShared = false
         if let (number, known) = sample?.known.max(by: { ($0.value, $1.key) < ($1.value, $0.key) })
         {
-            parser = programs[number].name
+            parser = parsers[number].name
             let count = max(1, sample?.recordCount ?? 1)
             content = .recognised(percent: known * 100 / count)
             isShared =
@@ -151,7 +194,7 @@ struct MachineLook {
         var framing = RecordFraming(wrapper: .auto)
         framing.products = products
         guard var reader = try? WholeFileReader(path, framing: framing) else { return nil }
-        var sorter = ProductSorter(programs: programs)
+        var sorter = ProductSorter(parsers: parsers)
         var known: [Int: Int] = [:]
         var recordCount = 0
         while recordCount < MachineSurvey.recordLimit, clock.monotonic() < end,
@@ -159,7 +202,7 @@ struct MachineLook {
         {
             recordCount += batch.records.count
             for run in sorter.runs(of: batch) {
-                if let number = run.program, run.knownCount > 0 {
+                if let number = run.parser, run.knownCount > 0 {
                     known[number, default: 0] += run.knownCount
                 }
             }
