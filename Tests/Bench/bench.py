@@ -77,7 +77,7 @@ def make_log(folder, lines, seed):
 class Receiver:
     """The compiled receiver, running."""
 
-    def __init__(self, program, sample, lines, latency):
+    def __init__(self, program, sample, lines, latency=0):
         self.process = subprocess.Popen(
             [str(program), str(sample), str(max(1, lines // SPARSE_SAMPLE)), str(latency)],
             stdout=subprocess.PIPE, text=True)

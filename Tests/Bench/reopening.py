@@ -38,6 +38,7 @@ FILE_BYTES = 256 << 20
 UNREAD_FILES = 3
 GROWTH_LIMIT_SECONDS = 30
 LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_~"
+SETTLING_SECONDS = 5
 IDLE_SECONDS = 60
 IDLE_LIMIT = 0.01
 FIRST_READ_LIMIT = 120
@@ -168,7 +169,7 @@ def measure_idle(folder, count):
         agent.wait_read(count, seconds=FIRST_READ_LIMIT, input_id=INPUT)
         first = time.monotonic() - began
         agent.wait_delivered("out")
-        time.sleep(5)
+        time.sleep(SETTLING_SECONDS)
         before, began = sum(used_seconds(agent.process.pid)), time.monotonic()
         time.sleep(IDLE_SECONDS)
         used = sum(used_seconds(agent.process.pid)) - before
