@@ -208,6 +208,7 @@ public final class Pipeline: Sendable {
     private func watch(_ notifier: SystemdNotifier, _ crew: inout Crew) -> Ending {
         let clock = SystemClock()
         var linger: Linger?
+        var release = MemoryRelease(at: clock.monotonic())
         func end(_ reason: String) -> Ending {
             let grace = crew.setup.configuration.grace
             // The grace time begins with the signal, also where reading went on after it.
@@ -253,6 +254,7 @@ public final class Pipeline: Sendable {
             if health.stall(at: now) == nil { notifier.watchdog() }
             if crew.statusServer != nil { status.sampleIfDue(at: now) }
             keepHouse(at: clock.now())
+            if release.isDue(at: now) { MemoryTuning.release() }
         }
     }
 

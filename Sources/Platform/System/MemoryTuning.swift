@@ -24,3 +24,26 @@ public enum MemoryTuning {
         sealtail_release_memory()
     }
 }
+
+/// When free memory goes back to the system while the agent runs.
+///
+/// What is in use lies scattered over the one heap, so what a burst needed stays with the process
+/// after it, and a little more after each further burst.
+public struct MemoryRelease: Sendable {
+    /// The shortest time between two releases. One holds up who wants memory for milliseconds.
+    public static let interval = Duration.seconds(60)
+
+    private var last: MonotonicInstant
+
+    /// The last release was now.
+    public init(at now: MonotonicInstant) {
+        last = now
+    }
+
+    /// Whether it is time, which begins anew when it is.
+    public mutating func isDue(at now: MonotonicInstant) -> Bool {
+        guard now.duration(since: last) >= MemoryRelease.interval else { return false }
+        last = now
+        return true
+    }
+}
