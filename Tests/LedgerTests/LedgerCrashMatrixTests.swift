@@ -32,7 +32,7 @@ struct LedgerCrashMatrixTests {
         func fault(_ kind: MemoryDisk.Call, isFirst: Bool) -> MemoryDisk.Fault? {
             switch self {
             // Without power no call does anything any more.
-            case .powerCutAndNothingKept, .powerCutAndAllKept, .powerCutAndSomeKept: .inputOutput
+            case .powerCutAndNothingKept, .powerCutAndAllKept, .powerCutAndSomeKept: .powerCut
             case .inputOutputError: isFirst ? .inputOutput : nil
             case .noSpace: isFirst && kind != .read ? .noSpace : nil
             case .shortWrite: isFirst ? .init(number: 5, writtenByteCount: 130) : nil
@@ -65,11 +65,12 @@ struct LedgerCrashMatrixTests {
         return configuration
     }
 
-    /// Runs the steps with one trouble at one call; answers what does not hold, and whether the
-    /// call was made at all.
+    /// Runs the steps with one trouble at one call, and with the power gone at a call of the start
+    /// after it; answers what does not hold, and whether the last of these calls was made at all.
     static func run(
         _ trouble: Trouble?, at call: Int, _ whenFull: LedgerConfiguration.FullPolicy,
-        swallowing: (@Sendable (MemoryDisk.Call, String) -> Bool)? = nil
+        swallowing: (@Sendable (MemoryDisk.Call, String) -> Bool)? = nil,
+        thenAfter again: Int? = nil
     ) -> (violations: [String], wasReached: Bool) {
         let disk = MemoryDisk()
         if let swallowing { disk.swallow(swallowing) }
@@ -83,6 +84,9 @@ struct LedgerCrashMatrixTests {
         let script = LedgerScript(disk, configuration(whenFull))
         script.run(steps) { trouble?.isPowerCut == true && wasReached.withLock { $0 } }
         script.disk.heal()
+        if let again {
+            wasReached.withLock { $0 = script.startWithPowerCut(after: again, luck: UInt64(call)) }
+        }
         script.finish(trouble, luck: UInt64(call))
         return (script.violations, wasReached.withLock { $0 })
     }
@@ -120,7 +124,7 @@ extension LedgerCrashMatrixTests {
         _ swallowing: @escaping @Sendable (MemoryDisk.Call, String) -> Bool
     ) -> [String] {
         var found: [String] = []
-        for call in stride(from: 60, to: 240, by: 9) {
+        for call in stride(from: 61, to: 240, by: 20) {
             found +=
                 LedgerCrashMatrixTests.run(
                     .powerCutAndNothingKept, at: call, policy, swallowing: swallowing
@@ -141,15 +145,63 @@ extension LedgerCrashMatrixTests {
         #expect(found.contains { $0.contains("the next number is") })
     }
 
+    @Test func aLedgerThatDoesNotSynchroniseTheNamesOfItsSegmentsIsFoundOut() {
+        let found = sabotage(.block) { call, _ in call == .synchronizeFolder }
+        #expect(found.contains { $0.contains("the next number is") })
+    }
+
     @Test func aLedgerThatRemovesSegmentsBeforeItsCursorsAreDurableIsFoundOut() {
         let found = sabotage(.dropOldest) { call, path in
             call == .synchronize && path.hasSuffix("cursors")
         }
         #expect(found.contains { $0.contains("instead of") || $0.contains("waiting of") })
     }
+
+    @Test func aLedgerThatDoesNotSynchroniseItsCursorsIsFoundOut() {
+        let found = sabotage(.block) { call, path in
+            call == .synchronize && path.hasSuffix("cursors")
+        }
+        #expect(found.contains { $0.contains("were written down") })
+    }
+
+    /// The power goes, comes back, and goes again at each call of the start that follows.
+    @Test(arguments: LedgerConfiguration.FullPolicy.allCases)
+    func whatWasCommittedSurvivesAPowerCutDuringTheStartAfterAPowerCut(
+        policy: LedgerConfiguration.FullPolicy
+    ) {
+        let stride = LedgerCrashMatrixTests.isThorough ? 1 : 41
+        var cuts = 0
+        for call in Swift.stride(from: 1, to: 300, by: stride) {
+            var again = 1
+            while true {
+                let result = LedgerCrashMatrixTests.run(
+                    .powerCutAndSomeKept, at: call, policy, thenAfter: again)
+                #expect(result.violations == [], "call \(call), then call \(again), \(policy)")
+                guard result.wasReached else { break }
+                again += LedgerCrashMatrixTests.isThorough ? 1 : 3
+                cuts += 1
+            }
+        }
+        #expect(cuts > 30)
+    }
 }
 
 extension LedgerScript {
+    /// The power was away; it goes again at one of the calls of the next start. False when the
+    /// start makes fewer.
+    fileprivate func startWithPowerCut(after callCount: Int, luck: UInt64) -> Bool {
+        let isOver = Monitor(false)
+        let first = disk.callCount + callCount
+        disk.fail { _, _, number in
+            guard number >= first else { return nil }
+            isOver.withLock { $0 = true }
+            return .powerCut
+        }
+        cutPower(luck: luck)
+        disk.heal()
+        return isOver.withLock { $0 }
+    }
+
     /// What is there after the trouble: the next start, and another one after going on.
     func finish(_ trouble: LedgerCrashMatrixTests.Trouble?, luck: UInt64) {
         switch trouble {

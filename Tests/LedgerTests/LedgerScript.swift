@@ -78,6 +78,9 @@ final class LedgerScript {
     private var offsets: [UInt64: UInt64] = [:]
     private var delivered: [String: UInt64] = [:]
     private var evicted: [String: UInt64] = [:]
+    // How many were delivered when the cursors were last synchronised, and when last written.
+    private var flushed: [String: UInt64] = [:]
+    private var moved: [String: UInt64] = [:]
     // A batch that was refused: it may be there all the same after a crash.
     private var pending: (batch: SealedBatch, before: BatchMaker)?
 
@@ -109,10 +112,10 @@ final class LedgerScript {
         case .advance(let sink, let count): advance(sink, count)
         case .second:
             clock.move(.seconds(1))
-            try? ledger?.flushCursorsIfDue()
+            noteFlush { ledger throws(LedgerError) in try ledger.flushCursorsIfDue() }
         case .deleteDelivered: _ = try? ledger?.deleteDelivered(now: clock.now())
         case .restart:
-            try? ledger?.close()
+            noteFlush { ledger throws(LedgerError) in try ledger.close() }
             disk = disk.copy()
             reopen()
         case .kill:
@@ -137,6 +140,7 @@ final class LedgerScript {
     /// The same, where `isKept` says of each piece of what was not synchronised if it is there.
     func cutPower(isKept: () -> Bool) {
         disk = disk.crash(isKept: isKept)
+        moved = flushed
         reopen()
     }
 
@@ -205,7 +209,28 @@ final class LedgerScript {
             require(error.isTemporary, "reading fails for good: \(error)")
         }
         delivered[sink] = max(delivered[sink] ?? 0, cursor.totals.delivered)
-        _ = try? ledger.advance(sink, to: cursor)
+        do {
+            if try ledger.advance(sink, to: cursor) {
+                moved[sink] = ledger.cursor(of: sink)?.totals.delivered
+            }
+        } catch {
+            // A write that was cut short spoils the slot of the moves since the last flush.
+            moved = flushed
+        }
+    }
+
+    /// From now on no power cut may take back what is delivered, if the ledger claims so.
+    private func noteFlush(_ flush: (Ledger) throws(LedgerError) -> Void) {
+        guard let ledger else { return }
+        do {
+            try flush(ledger)
+        } catch {
+            moved = flushed
+            return
+        }
+        for sink in LedgerScript.sinks {
+            flushed[sink] = ledger.cursor(of: sink)?.totals.delivered
+        }
     }
 
     private func noteEvictions() {
@@ -293,6 +318,9 @@ final class LedgerScript {
         require(
             totals.delivered <= delivered[sink] ?? 0,
             "\(sink): \(totals.delivered) delivered, only \(delivered[sink] ?? 0) were")
+        require(
+            totals.delivered >= moved[sink] ?? 0,
+            "\(sink): \(totals.delivered) delivered, \(moved[sink] ?? 0) were written down")
         require(
             totals.evicted <= evicted[sink] ?? 0,
             "\(sink): \(totals.evicted) evicted, only \(evicted[sink] ?? 0) were")

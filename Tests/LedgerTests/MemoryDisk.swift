@@ -20,8 +20,11 @@ final class MemoryDisk: LedgerStorage {
         let number: Int32
         /// A write does this part of its work before it fails.
         var writtenByteCount = 0
+        /// Nothing is done any more, and nothing is forgotten before `crash` says what is kept.
+        var isPowerCut = false
 
         static let inputOutput = Fault(number: 5)
+        static let powerCut = Fault(number: 5, isPowerCut: true)
         static let noSpace = Fault(number: 28)
     }
 
@@ -55,7 +58,6 @@ final class MemoryDisk: LedgerStorage {
         var callCount = 0
         var fault: (@Sendable (Call, String, Int) -> Fault?)?
         var swallow: (@Sendable (Call, String) -> Bool)?
-        var luck = SeededGenerator(seed: 0)
         var byteLimit = Int.max
         var carriesFaults = false
         var refusals: [(path: String, range: Range<Int>)] = []
@@ -371,13 +373,12 @@ final class MemoryDisk: LedgerStorage {
             guard var content = state.contents.removeValue(forKey: number) else { return }
             if fails {
                 // Some of it may be there all the same, and none of it is tried again.
-                var luck = state.luck
+                var luck = SeededGenerator(seed: UInt64(state.callCount))
                 for change in content.pending {
                     MemoryDisk.apply(change, to: &content.durable) {
                         Bool.random(using: &luck)
                     }
                 }
-                state.luck = luck
             } else {
                 for change in content.pending { MemoryDisk.apply(change, to: &content.durable) }
             }
@@ -428,7 +429,7 @@ private final class MemoryFile: LedgerFile {
     func synchronizeData() throws(SystemError) {
         let fault = disk.decide(.synchronize, path)
         guard !disk.isSwallowed(.synchronize, path) else { return }
-        disk.synchronize(number, fails: fault != nil)
+        if fault?.isPowerCut != true { disk.synchronize(number, fails: fault != nil) }
         if let fault { throw SystemError(call: "synchronize", path: path, number: fault.number) }
     }
 
