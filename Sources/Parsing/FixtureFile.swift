@@ -16,7 +16,9 @@ public struct FixtureFile: Sendable, Equatable {
         /// Remarks, as written.
         public var remarks: [String]
         /// The record as written, escapes and all.
-        public var record: String
+        public let record: String
+        /// The bytes of the record.
+        public let bytes: [UInt8]
         /// What it must give: one line `ignored: reason`, or canonical events. Lines before that
         /// say which elements of a list gave none.
         public var expected: [String]
@@ -56,27 +58,36 @@ public struct FixtureFile: Sendable, Equatable {
 }
 
 extension FixtureFile.Block {
-    /// The bytes of the record.
-    public var bytes: [UInt8] {
+    fileprivate init(line: Int, remarks: [String], record: String, expected: [String]) {
+        self.line = line
+        self.remarks = remarks
+        self.record = record
+        self.expected = expected
+        bytes = FixtureFile.unescape(Array(record.utf8))
+    }
+}
+
+extension FixtureFile {
+    private static func unescape(_ text: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
-        let utf8 = Array(record.utf8)
-        var index = 0
-        while index < utf8.count {
-            if utf8[index] == 0x5C, index + 3 < utf8.count, utf8[index + 1] == 0x78,
-                let byte = Hex.decode(
-                    String(decoding: utf8[index + 2...index + 3], as: UTF8.self))
+        result.reserveCapacity(text.count)
+        var rest = text[...]
+        while let slash = rest.firstIndex(of: UInt8(ascii: "\\")) {
+            result += rest[..<slash]
+            rest = rest[slash...]
+            if rest.starts(with: #"\x"#.utf8), rest.count >= 4,
+                let byte = Hex.decode(String(decoding: rest.dropFirst(2).prefix(2), as: UTF8.self))
             {
                 result += byte
-                index += 4
-            } else if utf8[index...].starts(with: [0x5C, 0x5C, 0x78]) {
-                result += [0x5C, 0x78]
-                index += 3
+                rest = rest.dropFirst(4)
             } else {
-                result.append(utf8[index])
-                index += 1
+                // A backslash that belongs to the record loses the one that protects it.
+                if rest.starts(with: #"\\x"#.utf8) { rest = rest.dropFirst() }
+                result.append(UInt8(ascii: "\\"))
+                rest = rest.dropFirst()
             }
         }
-        return result
+        return result + rest
     }
 }
 

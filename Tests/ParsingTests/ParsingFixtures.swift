@@ -28,7 +28,15 @@ enum Shipped {
         try #require(library.program(named: name))
     }
 
+    /// The fixtures of one parser; every test wants them, so they are read once.
     static func fixtures(_ name: String) throws -> FixtureFile {
+        try #require(allFixtures[name]).get()
+    }
+
+    private static let allFixtures = Dictionary(
+        uniqueKeysWithValues: names.map { name in (name, Result { try readFixtures(name) }) })
+
+    private static func readFixtures(_ name: String) throws -> FixtureFile {
         let path = root + "/Tests/Fixtures/parsers/\(name).fixture"
         let bytes = try FileSystem.read(path, byteLimit: 1 << 26)
         return FixtureFile(String(decoding: bytes, as: UTF8.self))

@@ -5,14 +5,10 @@ import Platform
 import Testing
 
 struct ProductSorterTests {
-    private let library: ParserLibrary
-
-    init() {
-        let problems = ConfigurationProblems()
-        library = ParserLibrary.load(
-            directories: [Shipped.root + "/parsers"],
-            only: ["keycloak", "canaille", "oidc_json", "okta"], problems: problems)
-    }
+    private static let shared = ParserLibrary.load(
+        directories: [Shipped.root + "/parsers"],
+        only: ["keycloak", "canaille", "oidc_json", "okta"], problems: ConfigurationProblems())
+    private let library = ProductSorterTests.shared
 
     private func batch(_ texts: [String]) -> RecordBatch {
         var bytes: [UInt8] = []

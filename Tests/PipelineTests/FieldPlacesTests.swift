@@ -54,7 +54,8 @@ struct FieldPlacesTests {
         var sealer = Sealer(
             key: try SigningKey.generate(name: "idp1.example.com"), epoch: "00112233445566aa",
             sinks: [(id: "siem", filter: nil)])
-        return SealedBatch.merge([sealer.seal(batches), sealer.seal(batches)])
+        // What is merged moves its places; a few batches show it as well as all.
+        return SealedBatch.merge([sealer.seal(batches.suffix(4)), sealer.seal(batches)])
     }
 
     @Test func aDocumentMadeFromPlacesIsTheOneMadeFromTheBytes() throws {
@@ -68,11 +69,12 @@ struct FieldPlacesTests {
         for index in batch.events.indices {
             var fast = ByteWriter()
             var slow = ByteWriter()
-            #expect(!batch.places.range(of: index).isEmpty)
-            #expect(ecs.append(batch, event: index, to: &fast))
-            #expect(ecs.append(bare, event: index, to: &slow))
-            #expect(ocsf.append(batch, event: index, to: &fast))
-            #expect(ocsf.append(bare, event: index, to: &slow))
+            let areMade =
+                ecs.append(batch, event: index, to: &fast)
+                && ecs.append(bare, event: index, to: &slow)
+                && ocsf.append(batch, event: index, to: &fast)
+                && ocsf.append(bare, event: index, to: &slow)
+            #expect(areMade && !batch.places.range(of: index).isEmpty)
             #expect(fast.makeString() == slow.makeString())
         }
     }
@@ -80,7 +82,8 @@ struct FieldPlacesTests {
     @Test func batchesWithoutPlacesMakeABatchWithout() throws {
         let problems = ConfigurationProblems()
         let library = ParserLibrary.load(
-            directories: [FieldPlacesTests.root + "/parsers"], problems: problems)
+            directories: [FieldPlacesTests.root + "/parsers"], only: ["canaille"],
+            problems: problems)
         let known = try encoded("canaille", in: library)
         var unknown = known
         unknown.places = FieldPlaces()

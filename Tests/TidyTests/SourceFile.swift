@@ -11,6 +11,8 @@ struct SourceFile {
     let code: [String]
     /// Whether a line begins inside a text literal of several lines.
     let beginsInText: [Bool]
+    /// The modules that the file imports, with the index of the line.
+    let imports: [(module: String, index: Int)]
 
     init(_ path: String, _ text: String) {
         self.path = path
@@ -19,6 +21,7 @@ struct SourceFile {
         scanner.scan()
         code = scanner.lines
         beginsInText = scanner.beginsInText
+        imports = SourceFile.imports(scanner.lines)
     }
 
     /// The first folder below `Sources` or `Tests`.
@@ -35,9 +38,10 @@ struct SourceFile {
     /// A place as an editor understands it.
     func place(_ index: Int) -> String { "\(path):\(index + 1)" }
 
-    /// The modules that the file imports, with the index of the line.
-    var imports: [(module: String, index: Int)] {
+    private static func imports(_ code: [String]) -> [(module: String, index: Int)] {
         code.indices.compactMap { index in
+            // Few lines have it, and taking a line apart is slow.
+            guard code[index].contains("import") else { return nil }
             var words = code[index].split { $0 == " " || $0 == "\t" }.map(String.init)
             while let first = words.first, first != "import" {
                 let isModifier = first.hasPrefix("@") || SourceFile.importModifiers.contains(first)

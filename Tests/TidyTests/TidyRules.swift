@@ -115,12 +115,12 @@ enum TidyRules {
         var braces = 0
         var parentheses = 0
         for index in start..<code.count {
-            for character in code[index] {
-                switch character {
-                case "(": parentheses += 1
-                case ")": parentheses -= 1
-                case "{": braces += 1
-                case "}":
+            for byte in code[index].utf8 {
+                switch byte {
+                case UInt8(ascii: "("): parentheses += 1
+                case UInt8(ascii: ")"): parentheses -= 1
+                case UInt8(ascii: "{"): braces += 1
+                case UInt8(ascii: "}"):
                     braces -= 1
                     if braces == 0 && parentheses == 0 { return index }
                     if braces < 0 { return nil }
@@ -283,7 +283,17 @@ enum TidyRules {
     // MARK: - Words
 
     static func words(_ line: String) -> [String] {
-        line.split { !($0.isLetter || $0.isNumber || $0 == "_") }.map(String.init)
+        // By bytes: what is not ASCII stands in texts and comments only, and is taken for letters.
+        line.utf8.split { !isWordByte[Int($0)] }.map { String(Substring($0)) }
+    }
+
+    private static let isWordByte: [Bool] = (UInt8.min...UInt8.max).map { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), 0x80...:
+            true
+        default: false
+        }
     }
 
     /// Whether code contains a word that is not the end of a longer one.
