@@ -45,7 +45,7 @@ struct BatchMaker {
     // Letters one by one cost more than all that the ledger does with them.
     private static let letters: [UInt8] = {
         var generator = SeededGenerator(seed: 0)
-        return (0..<1 << 13).map { _ in UInt8.random(in: 97...122, using: &generator) }
+        return (0..<1 << 16).map { _ in UInt8.random(in: 97...122, using: &generator) }
     }()
 
     init(seed: UInt64) {
