@@ -65,6 +65,24 @@ import Testing
         #expect(received(server, [bytes]) == bytes)
     }
 
+    /// For each of them the name is looked up, so a receiver that moves is found again.
+    @Test func anOldConnectionIsMadeAnewAndAYoungOneIsKept() throws {
+        let server = try FakeStreamServer { _ in .read }
+        defer { server.stop() }
+        let clock = LeapingClock()
+        let (read, _) = Samples.configuration(
+            "{id: logs, type: syslog, transport: tcp, endpoint: 'localhost:\(server.port)', "
+                + "connection_age: 100s}")
+        let configuration = try #require(read)
+        let sink = try SyslogSink(
+            configuration, try #require(configuration.options as? SyslogOptions), clock: clock)
+        for (leap, connections) in [(0, 1), (50, 1), (60, 2), (50, 2), (60, 3)] {
+            clock.leap(.seconds(leap))
+            #expect(Samples.failure(sink, Samples.delivery(1)) == nil)
+            #expect(server.connectionCount == connections)
+        }
+    }
+
     // MARK: Receivers that fail
 
     @Test func nobodyThereIsARetry() throws {

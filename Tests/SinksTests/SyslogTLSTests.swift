@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
-import Synchronization
 import TestSupport
 import Testing
 
@@ -146,16 +145,5 @@ import Testing
         let error = Samples.failure(try sink(server, trust), Samples.delivery(1))
         #expect(error != nil)
         #expect(!String(decoding: server.received, as: UTF8.self).contains("LoginSucceeded"))
-    }
-}
-
-/// The machine's clock, but for what a test has let it leap.
-private final class LeapingClock: TimeSource {
-    private let leapt = Mutex(Duration.zero)
-
-    func leap(_ duration: Duration) { leapt.withLock { $0 += duration } }
-    func now() -> Timestamp { SystemClock().now() }
-    func monotonic() -> MonotonicInstant {
-        SystemClock().monotonic().advanced(by: leapt.withLock { $0 })
     }
 }

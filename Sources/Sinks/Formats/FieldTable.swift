@@ -92,7 +92,10 @@ extension FieldMapping {
         .init(
             .providerHost, "the host that logged it",
             ecs: [.at("observer.hostname")],
-            ocsf: [.at("dst_endpoint.hostname", in: [.authentication, .apiActivity])],
+            ocsf: [
+                .at("dst_endpoint.hostname", in: destined),
+                .at("unmapped.provider.host", in: destinationless, since: 2),
+            ],
             cim: ["dest", "dvc"], otlp: "oauth.provider.host", cef: "dvchost"),
         .init(
             .providerTenant, "the realm, tenant or organisation",
@@ -250,6 +253,9 @@ extension FieldMapping {
 
     // MARK: Groups of classes
 
+    /// The classes with a place for the host that was asked, and those without.
+    private static let destined: Set<OCSFClass> = [.authentication, .apiActivity]
+    private static let destinationless = DocumentMember.every.subtracting(destined)
     /// The classes that are about a user.
     static let users: Set<OCSFClass> = [
         .accountChange, .authentication, .userAccess, .groupManagement,

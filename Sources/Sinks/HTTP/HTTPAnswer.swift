@@ -15,10 +15,12 @@ enum HTTPLimit {
     static let endpointReturnTime = Duration.seconds(60)
     /// What a name was resolved to is forgotten after this.
     static let nameLifetime = Duration.seconds(30)
-    /// A connection without use is closed after this.
+    /// A connection that was not used for so long is not used again.
     static let connectionIdleTime = Duration.seconds(60)
-    /// A connection is closed after this, so that names are resolved again.
-    static let connectionAge = Duration.seconds(300)
+    /// `connection_age`.
+    static let connectionAge = Duration.seconds(1)...Duration.seconds(3600)
+    /// A connection older than this is not used again, unless `connection_age` says more.
+    static let usualConnectionAge = Duration.seconds(300)
     /// The longest answer that is taken, whatever it speaks of.
     static let answerByteCount = 32 << 20
     /// What an answer may have beside what it says of each event.

@@ -341,14 +341,16 @@ final class HTTPClient {
         transfer.set(CURLOPT_FOLLOWLOCATION, 0)
         transfer.set(CURLOPT_USERAGENT, "sealtail")
         transfer.set(CURLOPT_CONNECTTIMEOUT_MS, HTTPLimit.connectTime.wholeMilliseconds)
-        transfer.set(CURLOPT_DNS_CACHE_TIMEOUT, HTTPLimit.nameLifetime.wholeSeconds)
+        transfer.set(
+            CURLOPT_DNS_CACHE_TIMEOUT,
+            min(HTTPLimit.nameLifetime, options.connectionAge).wholeSeconds)
         transfer.set(CURLOPT_MAXAGE_CONN, HTTPLimit.connectionIdleTime.wholeSeconds)
-        transfer.set(CURLOPT_MAXLIFETIME_CONN, HTTPLimit.connectionAge.wholeSeconds)
+        transfer.set(CURLOPT_MAXLIFETIME_CONN, options.connectionAge.wholeSeconds)
         transfer.set(CURLOPT_TCP_KEEPALIVE, 1)
         transfer.set(CURLOPT_BUFFERSIZE, HTTPLimit.pieceByteCount)
         transfer.set(CURLOPT_UPLOAD_BUFFERSIZE, HTTPLimit.pieceByteCount)
         transfer.set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
-        transfer.set(CURLOPT_CA_CACHE_TIMEOUT, HTTPLimit.connectionAge.wholeSeconds)
+        transfer.set(CURLOPT_CA_CACHE_TIMEOUT, HTTPLimit.usualConnectionAge.wholeSeconds)
         guard !isForeign else {
             transfer.set(CURLOPT_PROXY, "")
             return transfer

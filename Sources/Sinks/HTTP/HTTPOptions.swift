@@ -7,7 +7,7 @@ public struct HTTPOptions: Sendable {
     static let keys = keysWithoutAuthentication + ["auth"]
     /// The keys for a sink that says who it is in a way of its own.
     static let keysWithoutAuthentication = [
-        "endpoint", "tls", "proxy", "timeout", "compression",
+        "endpoint", "tls", "proxy", "timeout", "connection_age", "compression",
     ]
 
     /// Where the sink delivers to, the first as long as it answers; empty only when they were
@@ -23,6 +23,8 @@ public struct HTTPOptions: Sendable {
     let proxy: ProxyOptions
     /// From the first byte of a request to the last of its answer.
     public var timeout: Duration
+    /// A connection older than this is not used again, so that names are resolved anew.
+    let connectionAge: Duration
     /// Whether request bodies are compressed.
     public var compression: Compression
 
@@ -75,6 +77,7 @@ public struct HTTPOptions: Sendable {
         self.tls = tls
         proxy = .none
         self.timeout = timeout
+        connectionAge = HTTPLimit.usualConnectionAge
         compression = .none
     }
 
@@ -98,6 +101,8 @@ public struct HTTPOptions: Sendable {
         proxy = ProxyOptions(reading: &reader)
         timeout = reader.duration(
             "timeout", in: HTTPLimit.timeout, default: HTTPLimit.exchangeTime)
+        connectionAge = reader.duration(
+            "connection_age", in: HTTPLimit.connectionAge, default: HTTPLimit.usualConnectionAge)
         compression =
             usualCompression.map { reader.choice("compression", default: $0) } ?? .none
     }

@@ -15,8 +15,10 @@ enum SyslogLimit {
     /// How long nothing is sent over a new connection of TLS 1.3 on which no ticket came: a server
     /// that refuses our certificate, or wants one, says so after its part of the handshake.
     static let probationTime = Duration.seconds(1)
-    /// A connection is closed after this, so that names are resolved again.
-    static let connectionAge = Duration.seconds(300)
+    /// `connection_age`.
+    static let connectionAge = Duration.seconds(1)...Duration.seconds(3600)
+    /// A connection older than this is made anew, unless `connection_age` says more.
+    static let usualConnectionAge = Duration.seconds(300)
     /// How long a receiver may take to close a connection that we have ended.
     static let farewellTime = Duration.seconds(2)
     /// How often the send queue is looked at while something is in it.
@@ -75,14 +77,16 @@ struct SyslogOptions: SinkOptions {
     }
 
     static let keys = [
-        "transport", "endpoint", "tls", "framing", "facility", "max_message_bytes",
-        "enterprise_number", "delimiter",
+        "transport", "endpoint", "connection_age", "tls", "framing", "facility",
+        "max_message_bytes", "enterprise_number", "delimiter",
     ]
 
     let transport: Transport
     /// The name or address, an IPv6 address without brackets.
     let host: String
     let port: Int
+    /// A connection older than this is made anew, so that names are resolved again.
+    let connectionAge: Duration
     /// Of TLS; nil for the other transports.
     let tls: TLSOptions?
     let framing: Framing
@@ -100,6 +104,9 @@ struct SyslogOptions: SinkOptions {
         }
         transport = reader.choice("transport", default: .tls)
         (host, port) = SyslogOptions.readEndpoint(&reader)
+        connectionAge = reader.duration(
+            "connection_age", in: SyslogLimit.connectionAge,
+            default: SyslogLimit.usualConnectionAge)
         if transport == .tls {
             tls = TLSOptions(reading: &reader)
         } else {

@@ -223,7 +223,7 @@ final class SyslogSink: Sink, @unchecked Sendable {
 
     /// Whether a connection has to be made anew: it is old, or was made with old certificates.
     private func isAged(_ connection: SyslogConnection, at now: MonotonicInstant) -> Bool {
-        now >= connection.openedAt.advanced(by: SyslogLimit.connectionAge)
+        now >= connection.openedAt.advanced(by: options.connectionAge)
             || connection.version != dialer.material?.version ?? 0
     }
 
@@ -317,7 +317,7 @@ final class SyslogSink: Sink, @unchecked Sendable {
             if let look = window.nextLook(at: now) { end = min(end, look) }
             // A receiver that stalls is noticed although nothing happens on the socket.
             if !queue.isEmpty { end = min(end, now.advanced(by: SyslogLimit.settleTime)) }
-            let aged = connection.openedAt.advanced(by: SyslogLimit.connectionAge)
+            let aged = connection.openedAt.advanced(by: options.connectionAge)
             for moment in [resumesAt, connection.trustedFrom, aged] where moment > now {
                 end = min(end, moment)
             }
