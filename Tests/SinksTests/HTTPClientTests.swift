@@ -75,6 +75,21 @@ import Testing
         }
     }
 
+    /// A receiver that starts anew breaks handshakes; nobody has to act, and it is back at once.
+    @Test(arguments: [true, false])
+    func aConnectionThatEndsWithinTheHandshakeIsTriedAgainSoon(isReset: Bool) throws {
+        let server = try FakeStreamServer { _ in isReset ? .reset(after: 1) : .close(after: 1) }
+        defer { server.stop() }
+        let client = try client("https://127.0.0.1:\(server.port)")
+        defer { client.close() }
+        client.get("/", ticket: 1)
+        guard case .failure(.retry(nil, let reason, .connection)) = client.answer(to: 1) else {
+            Issue.record("no retry")
+            return
+        }
+        #expect(reason.contains("127.0.0.1:\(server.port)"))
+    }
+
     @Test func aPostWithoutABodySaysThatItHasNone() throws {
         let server = try FakeHTTPServer(always: .reply(200))
         defer { server.stop() }

@@ -316,6 +316,8 @@ final class HTTPClient {
                 code: .authorization)
         }
         switch code {
+        case CURLE_SSL_CONNECT_ERROR where HTTPClient.isBreak(reason):
+            return .retry(after: nil, reason: reason, code: .connection)
         case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM,
             CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CIPHER, CURLE_SSL_ISSUER_ERROR,
             CURLE_SSL_CRL_BADFILE, CURLE_SSL_ENGINE_INITFAILED, CURLE_SSL_INVALIDCERTSTATUS,
@@ -329,6 +331,13 @@ final class HTTPClient {
         default:
             return .retry(after: nil, reason: reason, code: .connection)
         }
+    }
+
+    /// Whether a connection only ended while TLS was agreed on, as it does when a receiver starts
+    /// anew or a balancer has nobody behind it: neither side has refused the other.
+    private static func isBreak(_ words: String) -> Bool {
+        ["SSL_ERROR_SYSCALL", "Connection reset by peer", "unexpected eof", "Broken pipe"]
+            .contains { words.contains($0) }
     }
 
     // MARK: Connections
