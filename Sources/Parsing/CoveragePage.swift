@@ -81,6 +81,8 @@ public struct CoveragePage {
         }
         lines += list("Switch on", coverage.settings)
         lines += list("It never logs", coverage.neverLogged)
+        let ignored = coverage.ignored.sorted { $0.key < $1.key }
+        lines += list("Left out by name", ignored.map { "`\($0.key)`: \($0.value)" })
         lines += list("Verified by real lines", definition.verification.samples)
         lines += list("Verified by the source", definition.verification.sources)
         lines += list("Verified by documentation", definition.verification.documentation)

@@ -79,6 +79,7 @@ extension ParserDefinition {
         definition.coverage = Coverage(
             log: coverage.requiredString("log"), settings: coverage.strings("settings"),
             neverLogged: coverage.strings("never_logs"),
+            ignored: coverage.stringMap("ignores"),
             successesNeed: coverage.string("successes_need"))
         coverage.finish()
         guard var found = reader.child("found_at") else { return }

@@ -63,6 +63,8 @@ public struct Coverage: Sendable, Hashable {
     public var settings: [String] = []
     /// What the product never logs although an auditor would look for it.
     public var neverLogged: [String] = []
+    /// Reasons for which records are ignored, each with why it is right to.
+    public var ignored: [String: String] = [:]
     /// What makes successes visible where a default installation logs none; nil where it does.
     public var successesNeed: String?
 }
