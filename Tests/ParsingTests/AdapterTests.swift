@@ -135,6 +135,80 @@ struct AdapterTests {
         }
     }
 
+    /// Who acted and from where says nothing about what happened: with other names and addresses
+    /// the same records make the same events.
+    @Test(arguments: Shipped.names)
+    func otherNamesAndAddressesMakeTheSameEvents(_ name: String) throws {
+        var parser = RecordParser(program: try Shipped.program(name), context: Shipped.context())
+        for block in try Shipped.fixtures(name).blocks {
+            let usual = parser.parse(Shipped.batch([block.bytes]))
+            guard usual.events.count == 1 else { continue }
+            let fields = usual.fields()
+            for (field, other) in [
+                ("actor.name", "zora_vance"), ("actor.email", "zora@example.org"),
+                ("source.ip", "198.51.100.77"),
+            ] {
+                guard let value = fields[field], Self.isOwn(value, in: fields),
+                    // Around an address of IPv6 stand brackets.
+                    !value.contains(":"),
+                    let renamed = Self.replacing(value, by: other, in: block.bytes)
+                else { continue }
+                let events = parser.parse(Shipped.batch([renamed]))
+                #expect(
+                    events.events.map(\.action) == usual.events.map(\.action), "\(block.record)")
+                guard events.events.count == 1 else { continue }
+                #expect(events.fields()[field] == other, "\(field) of \(block.record)")
+            }
+        }
+    }
+
+    /// Whether a value stands for one person or place, and is no word of the product.
+    private static func isOwn(_ value: String, in fields: [String: String]) -> Bool {
+        let words = ["admin", "administrator", "anonymous", "root", "system", "unknown"]
+        return value.utf8.count > 3 && !words.contains(value.lowercased())
+            && fields.values.count { $0.contains(value) } == 1
+    }
+
+    /// Puts another word in all places of one; nil where it does not stand by itself.
+    private static func replacing(
+        _ word: String, by other: String, in bytes: [UInt8]
+    ) -> [UInt8]? {
+        let needle = Array(word.utf8)
+        var result: [UInt8] = []
+        var index = 0
+        var count = 0
+        while index < bytes.count {
+            guard bytes[index...].starts(with: needle) else {
+                result.append(bytes[index])
+                index += 1
+                continue
+            }
+            let around = [bytes[..<index].last, bytes[(index + needle.count)...].first]
+            guard around.allSatisfy({ !isWord($0) }) else { return nil }
+            result += Array(other.utf8)
+            index += needle.count
+            count += 1
+        }
+        return count > 0 ? result : nil
+    }
+
+    private static func isWord(_ byte: UInt8?) -> Bool {
+        guard let byte else { return false }
+        return byte > 0x7F || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+            || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+            || "._-@:%+$*#~\\".utf8.contains(byte)
+    }
+
+    /// What the page of coverage says of records that are left out is true of some record.
+    @Test(arguments: Shipped.names)
+    func everyExplainedReasonHasAFixture(_ name: String) throws {
+        let definition = try #require(Shipped.library.definition(named: name))
+        let lines = Set(try Shipped.fixtures(name).blocks.flatMap(\.expected))
+        for reason in definition.coverage.ignored.keys {
+            #expect(lines.contains("ignored: " + reason), "\(reason)")
+        }
+    }
+
     /// Each word of a product that a parser turns into an event stands in a record of its fixture.
     @Test(arguments: Shipped.names)
     func everyMappedWordHasAFixture(_ name: String) throws {
