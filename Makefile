@@ -94,7 +94,7 @@ reproducible: ## build the last commit in two folders; program and package must 
 	@scripts/reproducible
 
 ## For numbers and for doubt
-.PHONY: bench bench-parsers limits systemd-test page-test soak soak-memory sabotage asan tsan fuzz
+.PHONY: bench bench-parsers corpus limits systemd-test page-test soak soak-memory sabotage asan tsan fuzz
 bench: build ## events per CPU-second, and line to durable at 1,000 a second; LINES=300000 SEED=1 SINK=… LATENCY=20
 	@scripts/setup.sh python
 	@$(PYTHON) Tests/Bench/bench.py --agent $(RELEASE) \
@@ -107,6 +107,9 @@ bench-parsers: build ## what a record costs in each parser, also without machine
 	@$(RELEASE) parsers bench
 	@echo "as under MemoryDenyWriteExecute:"
 	@$(PYTHON) Tests/Bench/hardened.py $(RELEASE) parsers bench
+
+corpus: build ## what the parsers make of a folder of real logs, and where others say otherwise; CORPUS=…
+	@scripts/corpus $(CORPUS) --agent $(RELEASE)
 
 limits: build ## a start on a large ledger, ten thousand quiet files; GIGABYTES=10 FILES=10000
 	@scripts/setup.sh python
