@@ -28,9 +28,7 @@ public struct ParserCompiler {
         self.columnNames = columnNames
         self.problems = problems
         program = ParserProgram(
-            name: definition.name, vendor: definition.vendor, product: definition.product,
-            recordStart: definition.recordStart)
-        program.successesNeed = definition.coverage.successesNeed
+            name: definition.name, vendor: definition.vendor, product: definition.product)
     }
 
     /// Compiles; nil when the definition has a mistake, which `problems` then holds.
@@ -45,14 +43,24 @@ public struct ParserCompiler {
         return problems.list.count == before ? compiler.program : nil
     }
 
-    private mutating func run() {
+    /// Compiles what tells the product's records from others, and finds the mistakes in it.
+    static func compileOutline(
+        _ definition: ParserDefinition, problems: ConfigurationProblems
+    ) -> [RegularExpression] {
+        ParserCompiler(definition, nil, problems).compileOutline()
+    }
+
+    private func compileOutline() -> [RegularExpression] {
         if let start = definition.recordStart {
             do throws(RegularExpressionError) { _ = try RegularExpression(start) } catch {
                 problems.add(file: definition.file, keyPath: "record_start", error.description)
             }
         }
-        program.recognition = definition.recognition.compactMap(expression)
-        program.isGeneric = definition.isGeneric
+        return definition.recognition.compactMap(expression)
+    }
+
+    private mutating func run() {
+        _ = compileOutline()
         program.nullTable = TextTable(definition.nullWords.map { ($0, 1) })
         program.nullWordByteLimit = definition.nullWords.map(\.utf8.count).max() ?? 0
         // Names must exist before conditions and fields use them, wherever they stand.

@@ -11,8 +11,26 @@ extension ParserDefinition {
     public static func read(
         _ bytes: [UInt8], file: String, problems: ConfigurationProblems
     ) -> ParserDefinition? {
-        guard let node = ConfigurationLoader.parse(bytes, file: file, problems: problems)
-        else { return nil }
+        let node = ConfigurationLoader.parse(bytes, file: file, problems: problems)
+        return node.flatMap { read($0, file: file, isOutline: false, problems: problems) }
+    }
+
+    /// Reads what is needed to recognise the product; what its records mean is only gone over for
+    /// being YAML.
+    static func readOutline(
+        _ bytes: [UInt8], file: String, problems: ConfigurationProblems
+    ) -> ParserDefinition? {
+        let node = ConfigurationLoader.parse(
+            bytes, file: file, leavingOut: meaning, problems: problems)
+        return node.flatMap { read($0, file: file, isOutline: true, problems: problems) }
+    }
+
+    /// What says how records are split and what they mean: nearly all of a declaration.
+    private static let meaning: Set = ["formats", "fields", "events", "without_raw"]
+
+    private static func read(
+        _ node: ConfigurationNode, file: String, isOutline: Bool, problems: ConfigurationProblems
+    ) -> ParserDefinition? {
         var reader = ConfigurationReader(node, problems)
         let version = reader.integer("format", in: 1...Int(Int32.max))
         if let version, version != formatVersion {
@@ -52,6 +70,8 @@ extension ParserDefinition {
         if definition.recognition.isEmpty {
             reader.problem("recognise", "must list in lines what the product's lines look like")
         }
+        // Left out, they look empty.
+        guard !isOutline else { return definition }
         if definition.formats.isEmpty { reader.problem("formats", "must list a format at least") }
         if definition.events.isEmpty { reader.problem("events", "must list a rule at least") }
         return definition

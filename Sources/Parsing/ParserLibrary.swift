@@ -9,9 +9,9 @@ public struct ParserLibrary: Sendable {
     /// Sentences about parsers that nobody named and that have mistakes, each with its place.
     public private(set) var warnings: [String] = []
 
-    private var files: [String: String] = [:]
     private var definitions: [String: ParserDefinition] = [:]
-    private var programs: [String: ParserProgram] = [:]
+    private var outlines: [String: ParserOutline] = [:]
+    private var files: [String: String] = [:]
 
     /// Where packages and operators put parsers, the operator's first.
     public static let systemDirectories = ["/etc/sealtail/parsers", "/usr/share/sealtail/parsers"]
@@ -30,63 +30,98 @@ public struct ParserLibrary: Sendable {
     ///     start does not grow with what it does not use; nil reads all.
     ///   - named: mistakes in these alone go to `problems`. Any other parser with a mistake is told
     ///     in `warnings`, and that of the next folder stands in for it; nil forgives none.
-    ///   - kept: the declarations of these alone are kept beside the programs, which need a
-    ///     fraction of the memory; nil keeps all.
+    ///   - isDeferring: reads of parsers that are not in `named` no more than an outline; see
+    ///     `ParserOutline`. They have no definition, and mistakes behind the outline come out when
+    ///     the program is made.
     public static func load(
         directories: [String], only wanted: Set<String>? = nil, named: Set<String>? = nil,
-        keeping kept: Set<String>? = nil, problems: ConfigurationProblems
+        deferring isDeferring: Bool = false, problems: ConfigurationProblems
     ) -> ParserLibrary {
         var library = ParserLibrary()
-        var seen: Set<String> = []
-        var broken: [(parser: String, problem: ConfigurationProblem)] = []
+        var paths: [String: [String]] = [:]
         for directory in directories {
             guard let names = try? FileSystem.names(in: directory) else { continue }
-            for name in names.sorted() where name.hasSuffix(".yaml") {
-                let parser = String(name.dropLast(5))
-                guard !seen.contains(parser) else { continue }
-                let isForgiven = named.map { !$0.contains(parser) } ?? false
-                let found = isForgiven ? ConfigurationProblems() : problems
-                if wanted?.contains(parser) ?? true {
-                    let isKept = kept?.contains(parser) ?? true
-                    library.add(directory + "/" + name, keepsDefinition: isKept, found)
-                }
-                if isForgiven, !found.isEmpty {
-                    broken += found.list.map { (parser, $0) }
-                } else {
-                    seen.insert(parser)
-                }
+            for name in names where name.hasSuffix(".yaml") {
+                paths[String(name.dropLast(5)), default: []].append(directory + "/" + name)
             }
         }
-        library.warnings = broken.map { library.warning($0.parser, $0.problem) }
-        library.names = seen.union(broken.map(\.parser)).sorted()
+        library.names = paths.keys.sorted()
+        for name in library.names where wanted?.contains(name) ?? true {
+            let paths = paths[name] ?? []
+            if named?.contains(name) ?? true {
+                library.add(paths.prefix(1), isDeferring: false, problems)
+                continue
+            }
+            let forgiven = ConfigurationProblems()
+            library.add(paths[...], isDeferring: isDeferring, forgiven)
+            let standIn = library.files[name]
+            library.warnings += forgiven.list.map { warning(name, $0, standIn: standIn) }
+        }
         return library
     }
 
-    private func warning(_ parser: String, _ problem: ConfigurationProblem) -> String {
-        let stand =
-            files[parser].map { "the one in \($0) stands in" }
-            ?? "its lines are not recognised"
+    /// A mistake in a parser that nobody named, with what it means.
+    ///
+    /// - Parameter standIn: the file that is read in its place; nil when there is none.
+    static func warning(
+        _ parser: String, _ problem: ConfigurationProblem, standIn: String?
+    ) -> String {
+        let stand = standIn.map { "the one in \($0) stands in" } ?? "its lines are not recognised"
         return "\(problem); until the parser \(parser) is right, \(stand)"
     }
 
+    /// Adds the first of these files of one name that has no mistake.
     private mutating func add(
-        _ path: String, keepsDefinition: Bool, _ problems: ConfigurationProblems
+        _ paths: ArraySlice<String>, isDeferring: Bool, _ problems: ConfigurationProblems
     ) {
-        let bytes: [UInt8]
+        for (index, path) in zip(paths.indices, paths) {
+            guard let declaration = ParserLibrary.read(path, problems) else { continue }
+            let isSound =
+                isDeferring
+                ? addOutline(declaration, standIns: paths[(index + 1)...], problems)
+                : add(declaration, problems)
+            if isSound { return }
+        }
+    }
+
+    private static func read(_ path: String, _ problems: ConfigurationProblems) -> Declaration? {
         do throws(SystemError) {
-            bytes = try FileSystem.read(path, byteLimit: ParserLibrary.fileByteLimit)
+            let bytes = try FileSystem.read(path, byteLimit: ParserLibrary.fileByteLimit)
+            return Declaration(file: path, bytes: bytes)
         } catch {
             problems.add(file: path, "cannot be read: \(error); \(error.advice)")
-            return
+            return nil
         }
+    }
+
+    private mutating func add(
+        _ declaration: Declaration, _ problems: ConfigurationProblems
+    ) -> Bool {
         let before = problems.list.count
-        guard let definition = ParserDefinition.read(bytes, file: path, problems: problems),
+        guard
+            let definition = ParserDefinition.read(
+                declaration.bytes, file: declaration.file, problems: problems),
             problems.list.count == before,
             let program = ParserCompiler.compile(definition, problems: problems)
-        else { return }
-        files[definition.name] = definition.file
-        if keepsDefinition { definitions[definition.name] = definition }
-        programs[definition.name] = program
+        else { return false }
+        definitions[definition.name] = definition
+        outlines[definition.name] = ParserOutline(definition, program)
+        files[definition.name] = declaration.file
+        return true
+    }
+
+    private mutating func addOutline(
+        _ declaration: Declaration, standIns: ArraySlice<String>,
+        _ problems: ConfigurationProblems
+    ) -> Bool {
+        // What cannot be read now cannot stand in later, and that is no mistake of anything yet.
+        let standIns = standIns.compactMap { ParserLibrary.read($0, ConfigurationProblems()) }
+        guard
+            let outline = ParserOutline(of: declaration, standIns: standIns, problems: problems)
+        else { return false }
+        outlines[outline.name] = outline
+        files[outline.name] = declaration.file
+        return true
     }
 
     /// The folders to search: the given one, the system's, and `parsers/` of the checkout that the
@@ -111,39 +146,20 @@ public struct ParserLibrary: Sendable {
     /// The declaration of a name.
     public func definition(named name: String) -> ParserDefinition? { definitions[name] }
 
-    /// The program of a name.
-    public func program(named name: String) -> ParserProgram? { programs[name] }
+    /// What tells the lines of a name from others.
+    public func outline(named name: String) -> ParserOutline? { outlines[name] }
 
-    /// The program of a name for a log whose columns the operator has chosen; nil when there is no
+    /// The program of a name.
+    public func program(named name: String) -> ParserProgram? { outlines[name]?.program() }
+
+    /// The outline of a name for a log whose columns the operator has chosen; nil when there is no
     /// such parser, or when none of its formats lets columns be chosen.
-    public func program(named name: String, columns: [String]) -> ParserProgram? {
+    public func outline(named name: String, columns: [String]) -> ParserOutline? {
         guard let definition = definitions[name], definition.hasConfigurableColumns else {
             return nil
         }
-        return ParserCompiler.compile(
+        let program = ParserCompiler.compile(
             definition, columns: columns, problems: ConfigurationProblems())
-    }
-
-    /// Which parsers know the lines of a sample, the surest first, with the share they know.
-    ///
-    /// A parser for a product comes before a generic one that knows the same lines.
-    public func recognise(sample: [[UInt8]]) -> [(name: String, confidence: Double)] {
-        guard !sample.isEmpty else { return [] }
-        let match = Match()
-        var result: [(name: String, confidence: Double, isGeneric: Bool)] = []
-        for (name, program) in programs {
-            let known = sample.count { line in
-                program.recognition.contains {
-                    $0.match(line.span, 0..<line.count, into: match)
-                }
-            }
-            guard known > 0 else { continue }
-            result.append((name, Double(known) / Double(sample.count), program.isGeneric))
-        }
-        return result.sorted { left, right in
-            if left.isGeneric != right.isGeneric { return right.isGeneric }
-            if left.confidence != right.confidence { return left.confidence > right.confidence }
-            return left.name < right.name
-        }.map { ($0.name, $0.confidence) }
+        return program.map { ParserOutline(definition, $0) }
     }
 }

@@ -10,10 +10,6 @@ public struct ParserProgram: Sendable {
     public let vendor: String
     /// `provider.product`.
     public let product: String
-    /// A regular expression that matches where a record begins; nil when each line is a record.
-    public let recordStart: String?
-    /// What makes the product's successes visible; nil where a default installation logs them.
-    public internal(set) var successesNeed: String?
 
     /// The most named values of a declaration.
     static let slotLimit = 512
@@ -50,14 +46,11 @@ public struct ParserProgram: Sendable {
     var reasons: [String] = []
     var rootRules: Int32 = 0
     var withoutRaw: [Range<Int32>] = []
-    var recognition: [RegularExpression] = []
-    var isGeneric = false
 
-    init(name: String, vendor: String, product: String, recordStart: String?) {
+    init(name: String, vendor: String, product: String) {
         self.name = name
         self.vendor = vendor
         self.product = product
-        self.recordStart = recordStart
     }
 
     /// The names of the formats, in the order in which they are tried.

@@ -11,8 +11,8 @@ import Platform
 public struct ProductSorter: ~Copyable {
     /// Neighbouring records of one product.
     public struct Run: Sendable, Hashable {
-        /// The number of its program; nil while no product was recognised.
-        public var program: Int?
+        /// The number of its parser; nil while no product was recognised.
+        public var parser: Int?
         /// The records.
         public var records: Range<Int>
         /// How many of them the product knows itself.
@@ -22,14 +22,14 @@ public struct ProductSorter: ~Copyable {
     /// How much of a record is looked at.
     public static let byteLimit = 16 << 10
 
-    private let programs: [ParserProgram]
+    private let parsers: [ParserOutline]
     private let match = Match()
     private var latest: Int?
     private var compact: [UInt8] = []
 
-    /// Tells these programs apart, the more specific first.
-    public init(programs: [ParserProgram]) {
-        self.programs = programs
+    /// Tells the lines of these parsers apart, the more specific first.
+    public init(parsers: [ParserOutline]) {
+        self.parsers = parsers
     }
 
     /// The records of a batch, in order and none twice; an empty batch gives one run of no record.
@@ -38,18 +38,18 @@ public struct ProductSorter: ~Copyable {
         let block = batch.bytes.span
         for index in batch.records.indices {
             let known = product(block, batch.body(of: index))
-            let program = known ?? latest
-            latest = program
+            let parser = known ?? latest
+            latest = parser
             let knownCount = known == nil ? 0 : 1
-            if let last = runs.last, last.program == program {
+            if let last = runs.last, last.parser == parser {
                 runs[runs.count - 1].records = last.records.lowerBound..<index + 1
                 runs[runs.count - 1].knownCount += knownCount
             } else {
                 runs.append(
-                    Run(program: program, records: index..<index + 1, knownCount: knownCount))
+                    Run(parser: parser, records: index..<index + 1, knownCount: knownCount))
             }
         }
-        if runs.isEmpty { runs.append(Run(program: latest, records: 0..<0, knownCount: 0)) }
+        if runs.isEmpty { runs.append(Run(parser: latest, records: 0..<0, knownCount: 0)) }
         return runs
     }
 
@@ -78,13 +78,13 @@ public struct ProductSorter: ~Copyable {
         {
             range = range.lowerBound + 1..<range.upperBound
         }
-        if let latest, !programs[latest].isGeneric, isKnown(text, range, latest) { return latest }
-        for index in programs.indices where isKnown(text, range, index) { return index }
+        if let latest, !parsers[latest].isGeneric, isKnown(text, range, latest) { return latest }
+        for index in parsers.indices where isKnown(text, range, index) { return index }
         return nil
     }
 
     private func isKnown(_ text: Span<UInt8>, _ range: Range<Int>, _ index: Int) -> Bool {
-        for expression in programs[index].recognition
+        for expression in parsers[index].lines
         where expression.match(text, range, into: match) {
             return true
         }
@@ -116,19 +116,36 @@ public struct ProductSorter: ~Copyable {
 }
 
 extension ParserLibrary {
-    /// All programs, those for one product before generic ones.
-    public var programsBySpecificity: [ParserProgram] {
-        let all = names.compactMap { program(named: $0) }
+    /// All parsers, those for one product before generic ones.
+    public var bySpecificity: [ParserOutline] {
+        let all = names.compactMap { outline(named: $0) }
         return all.filter { !$0.isGeneric } + all.filter(\.isGeneric)
     }
 }
 
-extension ParserProgram {
-    /// Lines of the product match one of these.
-    public var lines: [RegularExpression] { recognition }
-
-    /// Whether it stands for the lines of many products, which say nothing about which.
-    public var isForManyProducts: Bool { isGeneric }
+extension [ParserOutline] {
+    /// Which parsers know the lines of a sample, the surest first, with the share they know.
+    ///
+    /// A parser for a product comes before a generic one that knows the same lines.
+    public func recognise(sample: [[UInt8]]) -> [(name: String, confidence: Double)] {
+        guard !sample.isEmpty else { return [] }
+        let match = Match()
+        var result: [(name: String, confidence: Double, isGeneric: Bool)] = []
+        for parser in self {
+            let known = sample.count { line in
+                parser.lines.contains {
+                    $0.match(line.span, 0..<line.count, into: match)
+                }
+            }
+            guard known > 0 else { continue }
+            result.append((parser.name, Double(known) / Double(sample.count), parser.isGeneric))
+        }
+        return result.sorted { left, right in
+            if left.isGeneric != right.isGeneric { return right.isGeneric }
+            if left.confidence != right.confidence { return left.confidence > right.confidence }
+            return left.name < right.name
+        }.map { ($0.name, $0.confidence) }
+    }
 }
 
 /// What becomes of records while no product was recognised.

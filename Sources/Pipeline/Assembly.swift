@@ -4,56 +4,75 @@ import Inputs
 import Parsing
 import Platform
 
-/// Finds for each input of a configuration what parses it.
-struct Assembly {
-    /// The inputs in the order of the configuration.
-    let plans: [InputPlan]
-    /// What is wrong with parsers that no input names.
+/// What parses the records of each input of a configuration.
+public struct Assembly: Sendable {
+    /// What is wrong with parsers that no input names, as far as it was looked for.
     let warnings: [String]
+
+    /// The inputs in the order of the configuration.
+    private let lines: [Line]
+
+    private struct Line {
+        var input: InputConfiguration
+        var parsers: [ParserOutline]
+        var zone: Zone
+    }
 
     /// The most files of an input that are looked at to say what was recognised.
     static let sampledFileLimit = 5
     /// The most records of each.
     static let sampledRecordLimit = 200
 
-    /// Loads the parsers and binds them to the inputs; every mistake is reported.
-    init(
-        _ configuration: AgentConfiguration, privacy: PrivacyPolicy,
+    /// Finds the parsers and binds them to the inputs; every mistake is reported.
+    ///
+    /// - Parameter isThorough: looks for mistakes in all parsers that an input may need, which with
+    ///   `auto` takes longer than all else of a start. Otherwise those that no input names are
+    ///   compiled when their records come; see `ParserOutline`.
+    public init(
+        _ configuration: AgentConfiguration, isThorough: Bool = false,
         problems: ConfigurationProblems
     ) {
         let folders = ParserLibrary.directories(explicit: configuration.parserFolder)
         let named = Set(configuration.inputs.map(\.parser))
         let library = ParserLibrary.load(
             directories: folders, only: named.contains("auto") ? nil : named, named: named,
-            keeping: named, problems: problems)
+            deferring: !isThorough, problems: problems)
         warnings = library.warnings
-        plans = configuration.inputs.compactMap { input in
-            let programs = Assembly.programs(input, library, folders, problems)
-            guard let zone = Assembly.zone(input, problems), !programs.isEmpty else { return nil }
+        lines = configuration.inputs.compactMap { input in
+            let parsers = Assembly.parsers(input, library, folders, problems)
+            guard let zone = Assembly.zone(input, problems), !parsers.isEmpty else { return nil }
+            return Line(input: input, parsers: parsers, zone: zone)
+        }
+    }
+
+    /// How the records of each input become events, and what is recognised in the logs at hand.
+    func plans(privacy: PrivacyPolicy) -> [InputPlan] {
+        lines.map { line in
+            let input = line.input
             let context = ParseContext(
-                timezone: zone, labels: input.labels, tenant: input.tenant, privacy: privacy)
-            var plan = InputPlan(id: input.id, programs: programs, context: context)
+                timezone: line.zone, labels: input.labels, tenant: input.tenant, privacy: privacy)
+            var plan = InputPlan(id: input.id, parsers: line.parsers, context: context)
             plan.isAutomatic = input.parser == "auto"
-            plan.framing = Assembly.framing(input, plan, zone)
-            if plan.isAutomatic { plan.notices = Assembly.notices(input, plan, library) }
+            plan.framing = Assembly.framing(input, plan, line.zone)
+            if plan.isAutomatic { plan.notices = Assembly.notices(input, plan) }
             return plan
         }
     }
 
     /// What parses the records of an input; none, with a problem, when that is not at hand.
-    private static func programs(
+    private static func parsers(
         _ input: InputConfiguration, _ library: ParserLibrary, _ folders: [String],
         _ problems: ConfigurationProblems
-    ) -> [ParserProgram] {
-        let programs: [ParserProgram]
+    ) -> [ParserOutline] {
+        let parsers: [ParserOutline]
         if input.parser == "auto" {
-            programs = library.programsBySpecificity
+            parsers = library.bySpecificity
         } else if input.columns.isEmpty {
-            programs = library.program(named: input.parser).map { [$0] } ?? []
+            parsers = library.outline(named: input.parser).map { [$0] } ?? []
         } else {
-            programs =
-                library.program(named: input.parser, columns: input.columns).map { [$0] } ?? []
-            if programs.isEmpty, library.program(named: input.parser) != nil {
+            parsers =
+                library.outline(named: input.parser, columns: input.columns).map { [$0] } ?? []
+            if parsers.isEmpty, library.outline(named: input.parser) != nil {
                 problems.add(
                     at: input.node["parser_options"] ?? input.node,
                     "the parser \(input.parser) knows the columns of its log by itself; leave "
@@ -61,8 +80,8 @@ struct Assembly {
                 return []
             }
         }
-        if programs.isEmpty { report(input, library, folders, problems) }
-        return programs
+        if parsers.isEmpty { report(input, library, folders, problems) }
+        return parsers
     }
 
     /// How the lines of an input become records.
@@ -73,9 +92,9 @@ struct Assembly {
             wrapper: input.framing, recordByteLimit: input.recordByteLimit)
         framing.zone = zone
         if plan.isAutomatic {
-            framing.products = ProductLines.of(plan.programs)
+            framing.products = ProductLines.of(plan.parsers)
         } else {
-            framing.recordStart = plan.programs.first?.recordStart.flatMap {
+            framing.recordStart = plan.parsers.first?.recordStart.flatMap {
                 try? RegularExpression($0)
             }
         }
@@ -84,7 +103,7 @@ struct Assembly {
 
     /// What the beginnings of the logs at hand were recognised as.
     private static func notices(
-        _ input: InputConfiguration, _ plan: InputPlan, _ library: ParserLibrary
+        _ input: InputConfiguration, _ plan: InputPlan
     ) -> [String] {
         var notices: [String] = []
         let paths = input.paths.lazy.flatMap { FileSystem.matches($0) }
@@ -96,7 +115,7 @@ struct Assembly {
             let sample = batch.records.indices.prefix(sampledRecordLimit).map {
                 Array(batch.bytes[batch.body(of: $0)])
             }
-            guard let best = library.recognise(sample: sample).first else { continue }
+            guard let best = plan.parsers.recognise(sample: sample).first else { continue }
             let share = Int((best.confidence * 100).rounded())
             notices.append(
                 "\(path): parser \(best.name), which knows \(share) % of \(sample.count) lines")
@@ -140,11 +159,11 @@ struct Assembly {
 
 extension ProductLines {
     /// How the lines of these products are told apart.
-    static func of(_ programs: [ParserProgram]) -> [ProductLines] {
-        programs.map { program in
+    static func of(_ parsers: [ParserOutline]) -> [ProductLines] {
+        parsers.map { parser in
             ProductLines(
-                recognition: program.lines,
-                recordStart: program.recordStart.flatMap { try? RegularExpression($0) })
+                recognition: parser.lines,
+                recordStart: parser.recordStart.flatMap { try? RegularExpression($0) })
         }
     }
 }

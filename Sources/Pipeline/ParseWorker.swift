@@ -9,7 +9,7 @@ import Sealing
 struct InputPlan: Sendable {
     let id: String
     /// What parses them; several where each record is of the product that knows it.
-    let programs: [ParserProgram]
+    let parsers: [ParserOutline]
     /// Whether the product is found out from the records.
     var isAutomatic = false
     let context: ParseContext
@@ -23,12 +23,12 @@ struct InputPlan: Sendable {
     var generation: UInt64 = 0
 
     /// What the input's parser is called.
-    var parser: String { isAutomatic ? Unrecognised.parser : programs.first?.name ?? "" }
+    var parser: String { isAutomatic ? Unrecognised.parser : parsers.first?.name ?? "" }
 
     /// What decides where records begin, to compare it with that of another plan.
     var recordStarts: [String?] {
-        programs.map { program in
-            isAutomatic ? "\(program.name) \(program.recordStart ?? "")" : program.recordStart
+        parsers.map { parser in
+            isAutomatic ? "\(parser.name) \(parser.recordStart ?? "")" : parser.recordStart
         }
     }
 }
@@ -37,6 +37,7 @@ struct InputPlan: Sendable {
 struct ParseWorker: ~Copyable {
     private let handover: Handover
     private let pulse: Pulse
+    private let log: Log
     private var lanes: [String: Lane] = [:]
     private var encoder: BodyEncoder
     // Made only where a filter asks for tenants, because it has buffers of its own.
@@ -56,14 +57,16 @@ struct ParseWorker: ~Copyable {
     private final class Lane {
         let generation: UInt64
         private let plan: InputPlan
+        private let log: Log
         private var sorter: ProductSorter
         private var parsers: [ProductParser?]
 
-        init(_ plan: InputPlan) {
+        init(_ plan: InputPlan, _ log: Log) {
             generation = plan.generation
             self.plan = plan
-            sorter = ProductSorter(programs: plan.programs)
-            parsers = Array(repeating: nil, count: plan.programs.count)
+            self.log = log
+            sorter = ProductSorter(parsers: plan.parsers)
+            parsers = Array(repeating: nil, count: plan.parsers.count)
         }
 
         /// The parts of a batch that one parser each made, in order.
@@ -74,25 +77,26 @@ struct ParseWorker: ~Copyable {
                 let isLast = index + 1 == runs.count
                 let isWhole = runs.count == 1
                 let part = isWhole ? batch : batch.part(run.records, isLast: isLast)
-                guard let program = run.program else {
-                    take(Unrecognised.ignore(part), isLast)
-                    continue
-                }
-                take(parse(part, program), isLast)
+                take(run.parser.map { parse(part, $0) } ?? Unrecognised.ignore(part), isLast)
             }
         }
 
-        private func parse(_ batch: RecordBatch, _ program: Int) -> EventBatch {
-            if let parser = parsers[program] { return parser.parser.parse(batch) }
-            let made = ProductParser(plan.programs[program], plan.context)
-            parsers[program] = made
+        private func parse(_ batch: RecordBatch, _ number: Int) -> EventBatch {
+            if let parser = parsers[number] { return parser.parser.parse(batch) }
+            let program = plan.parsers[number].program {
+                log.warning("A parser has a mistake.", ["parser": $0])
+            }
+            guard let program else { return Unrecognised.ignore(batch) }
+            let made = ProductParser(program, plan.context)
+            parsers[number] = made
             return made.parser.parse(batch)
         }
     }
 
-    init(handover: Handover, agentName: String, pulse: Pulse) {
+    init(handover: Handover, agentName: String, pulse: Pulse, log: Log) {
         self.handover = handover
         self.pulse = pulse
+        self.log = log
         self.agentName = agentName
         encoder = BodyEncoder(agentName: agentName, tenants: false)
     }
@@ -128,7 +132,7 @@ struct ParseWorker: ~Copyable {
     /// The parser of a plan. Tickets rise, so after a reload the former plan never comes again.
     private mutating func lane(for plan: InputPlan) -> Lane {
         if let lane = lanes[plan.id], lane.generation == plan.generation { return lane }
-        let lane = Lane(plan)
+        let lane = Lane(plan, log)
         lanes[plan.id] = lane
         return lane
     }

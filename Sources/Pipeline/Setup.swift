@@ -21,23 +21,18 @@ struct Setup: Sendable {
     /// The most bytes of a file that is hashed.
     private static let materialByteLimit = 1 << 20
 
-    /// Reads everything.
+    /// Reads keys and what blocks refer to.
     ///
     /// - Parameters:
+    ///   - assembly: that of the configuration.
     ///   - generation: a number that no earlier setup had.
     init(
-        _ configuration: AgentConfiguration, generation: UInt64 = 0
+        _ configuration: AgentConfiguration, _ assembly: Assembly, generation: UInt64 = 0
     ) throws(PipelineError) {
         self.configuration = configuration
         keys = try KeyStore(configuration)
-        let problems = ConfigurationProblems()
-        let assembly = Assembly(configuration, privacy: keys.privacy, problems: problems)
-        var plans = assembly.plans
+        var plans = assembly.plans(privacy: keys.privacy)
         parserWarnings = assembly.warnings
-        guard problems.isEmpty else {
-            let sentences = problems.list.map(\.description).joined(separator: "\n")
-            throw .stage(sentences, exit: .configuration)
-        }
         let needsTenants = configuration.filters.values.contains { $0.needsTenants }
         for index in plans.indices {
             plans[index].generation = generation
@@ -45,6 +40,19 @@ struct Setup: Sendable {
         }
         self.plans = plans
         materials = Setup.hash(configuration)
+    }
+
+    /// Finds the parsers too, and throws all mistakes in them in sentences.
+    init(
+        _ configuration: AgentConfiguration, generation: UInt64 = 0
+    ) throws(PipelineError) {
+        let problems = ConfigurationProblems()
+        let assembly = Assembly(configuration, problems: problems)
+        guard problems.isEmpty else {
+            let sentences = problems.list.map(\.description).joined(separator: "\n")
+            throw .stage(sentences, exit: .configuration)
+        }
+        try self.init(configuration, assembly, generation: generation)
     }
 
     private static func hash(_ configuration: AgentConfiguration) -> [String: Digest] {

@@ -11,7 +11,7 @@ enum CheckCommand {
         let problems = ConfigurationProblems()
         let read = ConfigurationFile.load(path, problems)
         let mistakes = problems.mistakes
-        guard let configuration = read, mistakes.isEmpty else {
+        guard let (configuration, assembly) = read, mistakes.isEmpty else {
             for problem in mistakes { emit("\(problem)\n") }
             talk("\(path): \(mistakes.count) mistake\(mistakes.count == 1 ? "" : "s")")
             return .configuration
@@ -21,8 +21,8 @@ enum CheckCommand {
             throw UsageError("there is no user \(user) in /etc/passwd; name another one")
         }
         let checkup = Checkup(
-            configuration, account: ServiceAccount.find(options.value("user"), unit: unit),
-            unit: unit)
+            configuration, assembly,
+            account: ServiceAccount.find(options.value("user"), unit: unit), unit: unit)
         let report = checkup.report(offline: options.has("offline"))
         let findings = report.findings
         for finding in findings { emit("\(path): \(finding)\n") }

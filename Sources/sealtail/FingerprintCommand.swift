@@ -20,7 +20,7 @@ enum FingerprintCommand {
             throw UsageError("--kind must be one of \(known), is \(word)")
         }
         let problems = ConfigurationProblems()
-        guard let configuration = ConfigurationFile.load(options.configurationPath, problems) else {
+        guard let configuration = ConfigurationFile.read(options.configurationPath, problems) else {
             throw Mistakes(problems.list)
         }
         return try print(kind, try key(configuration))

@@ -108,27 +108,27 @@ private struct ParseRun: ~Copyable {
     /// Parses a file to its end.
     mutating func parse(_ path: String) throws {
         if parser == "auto" { return try recognise(path) }
-        guard let program = library.program(named: parser) else {
+        guard let outline = library.outline(named: parser), let program = outline.program() else {
             let known = library.names.joined(separator: ", ")
             throw CommandFailure("there is no parser \(parser); there are \(known)", .badData)
         }
-        var reader = try WholeFileReader(path, framing: try framing(for: program))
+        var reader = try WholeFileReader(path, framing: try framing(for: outline))
         var parser = makeParser(program)
         while let batch = try reader.next() { take(batch, &parser) }
     }
 
     /// Parses a file whose products are found out record by record.
     private mutating func recognise(_ path: String) throws {
-        let programs = library.programsBySpecificity
+        let outlines = library.bySpecificity
         var framing = RecordFraming(wrapper: framing)
         framing.zone = zone
-        framing.products = try programs.map { program in
+        framing.products = try outlines.map { outline in
             ProductLines(
-                recognition: program.lines,
-                recordStart: try program.recordStart.map(RegularExpression.init))
+                recognition: outline.lines,
+                recordStart: try outline.recordStart.map(RegularExpression.init))
         }
         var reader = try WholeFileReader(path, framing: framing)
-        var sorter = ProductSorter(programs: programs)
+        var sorter = ProductSorter(parsers: outlines)
         var parsers: [Int: FileParser] = [:]
         var recordCount = 0
         while let batch = try reader.next() {
@@ -136,20 +136,20 @@ private struct ParseRun: ~Copyable {
             let runs = sorter.runs(of: batch)
             for (index, run) in runs.enumerated() {
                 let part = batch.part(run.records, isLast: index + 1 == runs.count)
-                guard let program = run.program else {
+                guard let number = run.parser, let program = outlines[number].program() else {
                     write(Unrecognised.ignore(part))
                     continue
                 }
-                let parser = parsers[program] ?? FileParser(makeParser(programs[program]))
-                parsers[program] = parser
+                let parser = parsers[number] ?? FileParser(makeParser(program))
+                parsers[number] = parser
                 parser.knownCount += run.knownCount
                 take(part, &parser.parser)
             }
         }
-        for (program, parser) in parsers.sorted(by: { $0.value.knownCount > $1.value.knownCount }) {
+        for (number, parser) in parsers.sorted(by: { $0.value.knownCount > $1.value.knownCount }) {
             let share = Int((Double(parser.knownCount) / Double(recordCount) * 100).rounded())
             talk(
-                "\(path): parser \(programs[program].name), which knows \(share) % of "
+                "\(path): parser \(outlines[number].name), which knows \(share) % of "
                     + "\(recordCount) lines")
         }
         guard parsers.isEmpty, recordCount > 0 else { return }
@@ -161,10 +161,10 @@ private struct ParseRun: ~Copyable {
         RecordParser(program: program, context: ParseCommand.publicContext(zone))
     }
 
-    private func framing(for program: ParserProgram) throws -> RecordFraming {
+    private func framing(for parser: ParserOutline) throws -> RecordFraming {
         var framing = RecordFraming(wrapper: framing)
         framing.zone = zone
-        framing.recordStart = try program.recordStart.map(RegularExpression.init)
+        framing.recordStart = try parser.recordStart.map(RegularExpression.init)
         return framing
     }
 

@@ -8,10 +8,10 @@ enum RunCommand {
         try options.refuseOperands()
         MemoryTuning.apply()
         let path = options.configurationPath
-        let configuration = try ConfigurationFile.loadWhole(path)
+        let (configuration, assembly) = try ConfigurationFile.loadWhole(path, isThorough: false)
         let log = Log(level: configuration.logLevel, format: configuration.logFormat)
         do {
-            let pipeline = try Pipeline(configuration, log: log) { problems in
+            let pipeline = try Pipeline(configuration, assembly, log: log) { problems in
                 ConfigurationFile.read(path, problems)
             }
             return try pipeline.run() ? .ok : .inputOutput
@@ -26,20 +26,35 @@ enum RunCommand {
 enum ConfigurationFile {
     static let defaultPath = "/etc/sealtail/agent.yaml"
 
-    /// The configuration with its parsers bound, all mistakes in `problems`; nil when the file is
-    /// no YAML.
-    static func load(_ path: String, _ problems: ConfigurationProblems) -> AgentConfiguration? {
+    /// The configuration and its parsers, all mistakes in `problems`; nil when the file is no YAML.
+    ///
+    /// - Parameter isThorough: see `Assembly`.
+    static func load(
+        _ path: String, isThorough: Bool = true, _ problems: ConfigurationProblems
+    ) -> (AgentConfiguration, Assembly)? {
         guard let configuration = read(path, problems) else { return nil }
-        Checkup(configuration).findParsers(problems)
-        return configuration
+        return (
+            configuration,
+            Assembly(configuration, isThorough: isThorough, problems: problems)
+        )
     }
 
-    /// The configuration with its parsers bound, where it has no mistake at all.
-    static func loadWhole(_ path: String) throws(Mistakes) -> AgentConfiguration {
+    /// The configuration and its parsers, where there is no mistake at all.
+    static func loadWhole(
+        _ path: String, isThorough: Bool
+    ) throws(Mistakes) -> (AgentConfiguration, Assembly) {
         let problems = ConfigurationProblems()
-        let read = load(path, problems)
-        guard let configuration = read, problems.isEmpty else { throw Mistakes(problems.list) }
-        return configuration
+        let read = load(path, isThorough: isThorough, problems)
+        guard let whole = read, problems.isEmpty else { throw Mistakes(problems.list) }
+        return whole
+    }
+
+    /// The configuration for those who parse nothing, where it has no mistake.
+    static func readWhole(_ path: String) throws(Mistakes) -> AgentConfiguration {
+        let problems = ConfigurationProblems()
+        let read = read(path, problems)
+        guard let whole = read, problems.isEmpty else { throw Mistakes(problems.list) }
+        return whole
     }
 
     /// A configuration that is in memory; every mistake goes to `problems`.
@@ -51,7 +66,8 @@ enum ConfigurationFile {
             reading: node, hostName: ProcessFacts.hostName, problems: problems)
     }
 
-    /// The configuration alone, for a reload that knows the parsers that are in use.
+    /// The configuration alone, for those who parse nothing and for a reload, which finds the
+    /// parsers itself.
     static func read(_ path: String, _ problems: ConfigurationProblems) -> AgentConfiguration? {
         guard let node = ConfigurationLoader.load(path, problems: problems) else { return nil }
         return AgentConfiguration(

@@ -9,7 +9,7 @@ enum SetupCommand {
         guard options.operands == ["elasticsearch"] else {
             throw UsageError("say elasticsearch, the only receiver that takes templates")
         }
-        let configuration = try ConfigurationFile.loadWhole(options.configurationPath)
+        let configuration = try ConfigurationFile.readWhole(options.configurationPath)
         let sink = try choose(options.value("sink"), among: configuration.sinks)
         return try install(sink, options)
     }

@@ -242,14 +242,14 @@ struct ParserLibraryTests {
     @Test(arguments: Shipped.names)
     func eachParserIsRecognisedByItsOwnLines(_ name: String) throws {
         let sample = try Shipped.fixtures(name).blocks.map(\.bytes)
-        let found = Shipped.library.recognise(sample: sample)
+        let found = Shipped.library.bySpecificity.recognise(sample: sample)
         #expect(found.first?.name == name)
     }
 
     @Test func linesOfNobodyAreRecognisedByNobody() {
         let sample = [Array("GET / HTTP/1.1".utf8), Array("{\"a\":1}".utf8)]
-        #expect(Shipped.library.recognise(sample: sample).isEmpty)
-        #expect(Shipped.library.recognise(sample: []).isEmpty)
+        #expect(Shipped.library.bySpecificity.recognise(sample: sample).isEmpty)
+        #expect(Shipped.library.bySpecificity.recognise(sample: []).isEmpty)
     }
 
     @Test func thePageOfCoverageIsMadeFromTheParsers() throws {

@@ -26,10 +26,10 @@ struct ProductSorterTests {
     }
 
     private func runs(_ texts: [String]) -> [(name: String?, records: Range<Int>, known: Int)] {
-        let programs = library.programsBySpecificity
-        var sorter = ProductSorter(programs: programs)
+        let parsers = library.bySpecificity
+        var sorter = ProductSorter(parsers: parsers)
         return sorter.runs(of: batch(texts)).map { run in
-            (run.program.map { programs[$0].name }, run.records, run.knownCount)
+            (run.parser.map { parsers[$0].name }, run.records, run.knownCount)
         }
     }
 
@@ -51,7 +51,7 @@ struct ProductSorterTests {
     }
 
     @Test func genericParsersComeLast() {
-        #expect(library.programsBySpecificity.last?.name == "oidc_json")
+        #expect(library.bySpecificity.last?.name == "oidc_json")
     }
 
     @Test func anEmptyBatchIsOneRun() {

@@ -177,7 +177,7 @@ private struct Edit {
     try FileSystem.write(log, [UInt8]().span, permissions: 0o600)
     let next = try edit.setup(inputs: input)
     // Those of the folder; the checkout's own come behind them.
-    let names = next.plans.first?.programs.map(\.name) ?? []
+    let names = next.plans.first?.parsers.map(\.name) ?? []
     #expect(["joined", "other", "plain"].allSatisfy(names.contains))
     #expect(next.plans.first?.notices == [])
     #expect(ConfigurationChange(from: old, to: next).isEmpty)

@@ -15,7 +15,7 @@ private func automatic() throws -> InputPlan {
     let privacy = PrivacyPolicy(
         key: Secret([UInt8](repeating: 0, count: PrivacyPolicy.keyByteCount)))
     var plan = InputPlan(
-        id: "idp", programs: library.programsBySpecificity,
+        id: "idp", parsers: library.bySpecificity,
         context: ParseContext(timezone: .utc, labels: [:], tenant: nil, privacy: privacy))
     plan.isAutomatic = true
     return plan
@@ -42,7 +42,9 @@ private func work(_ batch: RecordBatch) throws -> [EncodedBatch] {
     let handover = Handover(plans: [try automatic()])
     _ = handover.push(batch, input: "idp")
     handover.close()
-    var worker = ParseWorker(handover: handover, agentName: "a", pulse: Pulse("a worker"))
+    var worker = ParseWorker(
+        handover: handover, agentName: "a", pulse: Pulse("a worker"),
+        log: Log(level: .error, format: .text))
     worker.run()
     return handover.take(byteLimit: 1 << 20, notBefore: .zero, patience: .zero).batches
 }

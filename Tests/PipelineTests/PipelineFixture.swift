@@ -46,11 +46,11 @@ enum PipelineFixture {
 
     /// A plan for the input `idp`.
     static func plan(_ generation: UInt64 = 0) -> InputPlan {
-        guard let program = library.program(named: "keycloak") else { bug("no parser") }
+        guard let parser = library.outline(named: "keycloak") else { bug("no parser") }
         let privacy = PrivacyPolicy(
             key: Secret([UInt8](repeating: 0, count: PrivacyPolicy.keyByteCount)))
         return InputPlan(
-            id: "idp", programs: [program],
+            id: "idp", parsers: [parser],
             context: ParseContext(timezone: .utc, labels: [:], tenant: nil, privacy: privacy),
             generation: generation)
     }

@@ -46,7 +46,7 @@ struct BlindSpots {
         guard (try? FileSystem.status(path))?.kind == .regular,
             var reader = try? WholeFileReader(path, framing: plan.framing)
         else { return [] }
-        var sorter = ProductSorter(programs: plan.programs)
+        var sorter = ProductSorter(parsers: plan.parsers)
         var tallies: [Int: Tally] = [:]
         var recordCount = 0
         while recordCount < BlindSpots.recordLimit, let batch = try? reader.next() {
@@ -54,7 +54,8 @@ struct BlindSpots {
             count(batch, plan, &sorter, &tallies)
         }
         return tallies.sorted { $0.key < $1.key }.compactMap { number, tally in
-            BlindSpots.sentence(plan.programs[number], tally.successCount, tally.refusalCount)
+            BlindSpots.sentence(
+                plan.parsers[number], tally.successCount, tally.refusalCount)
         }
     }
 
@@ -64,7 +65,7 @@ struct BlindSpots {
     ) {
         guard plan.isAutomatic else { return count(batch, plan, 0, &tallies) }
         for run in sorter.runs(of: batch) {
-            guard let number = run.program else { continue }
+            guard let number = run.parser else { continue }
             count(batch.part(run.records, isLast: false), plan, number, &tallies)
         }
     }
@@ -72,7 +73,8 @@ struct BlindSpots {
     private func count(
         _ batch: RecordBatch, _ plan: InputPlan, _ number: Int, _ tallies: inout [Int: Tally]
     ) {
-        var parser = RecordParser(program: plan.programs[number], context: plan.context)
+        guard let program = plan.parsers[number].program() else { return }
+        var parser = RecordParser(program: program, context: plan.context)
         for event in parser.parse(batch).events {
             switch event.outcome {
             case .success: tallies[number, default: Tally()].successCount += 1
@@ -84,15 +86,15 @@ struct BlindSpots {
 
     /// What to say of a product's log with so many successes and refusals; nil for nothing.
     static func sentence(
-        _ program: ParserProgram, _ successCount: Int, _ refusalCount: Int
+        _ parser: ParserOutline, _ successCount: Int, _ refusalCount: Int
     ) -> String? {
         guard successCount == 0, refusalCount > 0 else { return nil }
         let count = refusalCount == 1 ? "1 refusal" : "\(refusalCount) refusals"
-        if let need = program.successesNeed {
-            return "shows \(count) and no success; \(program.name) logs successes only with "
+        if let need = parser.successesNeed {
+            return "shows \(count) and no success; \(parser.name) logs successes only with "
                 + "this setting: \(need)"
         }
         guard refusalCount >= BlindSpots.refusalCount else { return nil }
-        return "shows \(count) and no success; docs/coverage.md says what \(program.name) logs"
+        return "shows \(count) and no success; docs/coverage.md says what \(parser.name) logs"
     }
 }

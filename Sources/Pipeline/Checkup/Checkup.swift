@@ -16,6 +16,7 @@ public struct Checkup {
     }
 
     private let configuration: AgentConfiguration
+    private let assembly: Assembly
     private let rights: RightsCheckup
 
     /// Looks at the surroundings of a configuration without mistakes.
@@ -23,12 +24,15 @@ public struct Checkup {
     /// A sink whose credential is not here, see `ConfigurationProblem.isElsewhere`, is not tried.
     ///
     /// - Parameters:
+    ///   - assembly: that of the configuration.
     ///   - account: the account that the agent runs with; nil is the one who asks.
     ///   - unit: the unit that it runs in, when there is one.
     public init(
-        _ configuration: AgentConfiguration, account: Account? = nil, unit: ServiceUnit? = nil
+        _ configuration: AgentConfiguration, _ assembly: Assembly, account: Account? = nil,
+        unit: ServiceUnit? = nil
     ) {
         self.configuration = configuration
+        self.assembly = assembly
         rights = RightsCheckup(configuration, account: account, unit: unit)
     }
 
@@ -41,11 +45,12 @@ public struct Checkup {
     public func report(offline: Bool) -> Report {
         var report = Report()
         report.findings = keyFindings
-        let assembly = assemble(ConfigurationProblems())
         report.warnings = assembly.warnings
         if !offline {
             rights.look(into: &report)
-            report.warnings += BlindSpots(configuration, assembly.plans).warnings()
+            report.warnings += BlindSpots(
+                configuration, assembly.plans(privacy: Checkup.nobodysPrivacy)
+            ).warnings()
             report.warnings += Checkup.clockWarnings
         }
         // Without its secret a sink would only be refused.
@@ -62,16 +67,9 @@ public struct Checkup {
         }
     }
 
-    /// Looks for the parser and the time zone of each input and reports what is not there.
-    public func findParsers(_ problems: ConfigurationProblems) {
-        _ = assemble(problems)
-    }
-
-    /// The parsers as they would be at a start, but with a key that is nobody's.
-    private func assemble(_ problems: ConfigurationProblems) -> Assembly {
-        let privacy = PrivacyPolicy(
-            key: Secret([UInt8](repeating: 0, count: PrivacyPolicy.keyByteCount)))
-        return Assembly(configuration, privacy: privacy, problems: problems)
+    /// Fingerprints by a key that is nobody's, for events that nobody gets.
+    private static var nobodysPrivacy: PrivacyPolicy {
+        PrivacyPolicy(key: Secret([UInt8](repeating: 0, count: PrivacyPolicy.keyByteCount)))
     }
 
     private var keyFindings: [String] {

@@ -53,10 +53,16 @@ public enum ConfigurationLoader {
     ///
     /// Returns nil, with a problem recorded, when the bytes are not one whole document. Duplicate
     /// keys, aliases and tags are problems too, and a tree still comes back.
+    ///
+    /// - Parameter leftOut: keys of the top whose values are only gone over for being YAML, and are
+    ///   null in the tree.
     public static func parse(
-        _ bytes: [UInt8], file: String, problems: ConfigurationProblems
+        _ bytes: [UInt8], file: String, leavingOut leftOut: Set<String> = [],
+        problems: ConfigurationProblems
     ) -> ConfigurationNode? {
-        YAMLReader.read(bytes, file: file, problems: problems, keepingSubstitutionsWhole: false)
+        YAMLReader.read(
+            bytes, file: file, problems: problems, keepingSubstitutionsWhole: false,
+            leavingOut: leftOut)
     }
 
     private static func read(

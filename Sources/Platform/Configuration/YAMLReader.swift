@@ -27,6 +27,8 @@ struct YAMLReader: ~Copyable {
     private let file: String
     private let problems: ConfigurationProblems
     private let keepsSubstitutionsWhole: Bool
+    /// Keys of the top whose values nobody asks for.
+    private let leftOut: Set<String>
     private var nodeCount = 0
 
     /// Reads one document. Returns nil, with a problem recorded, when there is no whole tree.
@@ -35,7 +37,7 @@ struct YAMLReader: ~Copyable {
     /// after a duplicate key, an alias or a tag.
     static func read(
         _ bytes: [UInt8], file: String, problems: ConfigurationProblems,
-        keepingSubstitutionsWhole: Bool
+        keepingSubstitutionsWhole: Bool, leavingOut leftOut: Set<String> = []
     ) -> ConfigurationNode? {
         guard bytes.count <= ConfigurationLimit.fileByteLimit else {
             let limit = ConfigurationText.describe(byteCount: ConfigurationLimit.fileByteLimit)
@@ -57,13 +59,13 @@ struct YAMLReader: ~Copyable {
         }
         var reader = YAMLReader(
             text, file: file, problems: problems,
-            keepsSubstitutionsWhole: keepingSubstitutionsWhole)
+            keepsSubstitutionsWhole: keepingSubstitutionsWhole, leftOut: leftOut)
         return reader.document()
     }
 
     private init(
         _ bytes: [UInt8], file: String, problems: ConfigurationProblems,
-        keepsSubstitutionsWhole: Bool
+        keepsSubstitutionsWhole: Bool, leftOut: Set<String>
     ) {
         // Safe because this object owns the parser and deinit deletes and frees it, once.
         parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
@@ -72,6 +74,7 @@ struct YAMLReader: ~Copyable {
         self.file = file
         self.problems = problems
         self.keepsSubstitutionsWhole = keepsSubstitutionsWhole
+        self.leftOut = leftOut
     }
 
     deinit {
@@ -174,9 +177,11 @@ struct YAMLReader: ~Copyable {
             guard let event = next() else { return nil }
             if event.kind == .mappingEnd { return entries }
             let keyPath = event.kind == .scalar ? ConfigurationNode.join(path, event.text) : path
-            guard let key = node(event, path: keyPath, depth: depth + 1),
-                let start = next(),
-                let value = node(start, path: keyPath, depth: depth + 1)
+            let isLeftOut = depth == 0 && leftOut.contains(event.text)
+            guard let key = node(event, path: keyPath, depth: depth + 1), let start = next(),
+                let value = isLeftOut
+                    ? skipped(start, path: keyPath)
+                    : node(start, path: keyPath, depth: depth + 1)
             else { return nil }
             guard event.kind == .scalar else {
                 if event.kind != .alias {
@@ -194,6 +199,25 @@ struct YAMLReader: ~Copyable {
             word.content = .scalar(event.text, event.isPlain ? .plain : .quoted)
             entries.append((word, value))
         }
+    }
+
+    /// Goes over the value that begins with an event, in its place a null. Nil means that reading
+    /// cannot go on.
+    private mutating func skipped(_ start: Event, path: String) -> ConfigurationNode? {
+        var openCount = 0
+        var event = start
+        while true {
+            switch event.kind {
+            case .sequenceStart, .mappingStart: openCount += 1
+            case .sequenceEnd, .mappingEnd: openCount -= 1
+            case .alias, .scalar, .streamStart, .streamEnd, .documentStart, .documentEnd: break
+            }
+            if openCount == 0 { break }
+            guard let next = next() else { return nil }
+            event = next
+        }
+        return ConfigurationNode(
+            file: file, line: start.line, column: start.column, keyPath: path, content: .null)
     }
 
     private static func scalar(_ event: Event) -> ConfigurationNode.Content {
