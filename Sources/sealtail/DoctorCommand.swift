@@ -10,18 +10,19 @@ enum DoctorCommand {
         let now = SystemClock().now()
         let out = options.value("out") ?? "sealtail-doctor-\(name(of: now)).tar.gz"
         let problems = ConfigurationProblems()
-        let configuration = ConfigurationFile.load(path, problems)
+        let read = ConfigurationFile.load(path, problems)
         var lines = problems.list.map(\.description)
-        if let configuration, problems.mistakes.isEmpty {
+        // With mistakes too: what has none is looked at, or the bundle would say next to nothing.
+        if let (configuration, assembly) = read {
             let unit = ServiceUnit.find(ServiceAccount.unitName)
             let account = ServiceAccount.find(nil, unit: unit)
-            let report = Checkup(configuration, account: account, unit: unit)
+            let report = Checkup(configuration, assembly, account: account, unit: unit)
                 .report(offline: options.has("offline"))
             lines += ["as the user \(account.name)"] + report.findings
             lines += report.warnings.map { "warning: \($0)" }
         }
         var bundle = SupportBundle(configuration: path, report: lines)
-        bundle.gather(configuration, path: path)
+        bundle.gather(read?.0, path: path)
         for part in bundle.parts { talk("\(part.name): \(part.text.utf8.count) bytes") }
         talk(SupportBundle.omissions)
         do throws(SystemError) {
