@@ -12,8 +12,8 @@ import Sinks
 /// What outlives a reload is here: the ledger, the sums, the way from the readers to the sealer.
 /// What a configuration says is a `Setup`, and a reload exchanges only what differs.
 public final class Pipeline: Sendable {
-    /// How often the main thread looks after retention, the watchdog and cursors.
-    static let housekeepingInterval = Duration.seconds(1)
+    /// How often the main thread looks after the watchdog and threads that have ended.
+    static let lookInterval = Duration.seconds(1)
     /// The same while something is under way that should not wait.
     static let busyInterval = Duration.milliseconds(50)
     /// The most parse workers.
@@ -47,9 +47,12 @@ public final class Pipeline: Sendable {
     ///
     /// Throws the first thing that cannot be had, as a sentence with a way out.
     ///
-    /// - Parameter source: reads the configuration again when SIGHUP asks for it.
+    /// - Parameters:
+    ///   - assembly: what parses the records of the configuration's inputs.
+    ///   - source: reads the configuration again when SIGHUP asks for it.
     public init(
-        _ configuration: AgentConfiguration, log: Log, source: @escaping Source
+        _ configuration: AgentConfiguration, _ assembly: Assembly, log: Log,
+        source: @escaping Source
     ) throws(PipelineError) {
         self.source = source
         self.log = log
@@ -64,7 +67,7 @@ public final class Pipeline: Sendable {
                 directory: configuration.stateFolder, configuration: configuration.ledger,
                 sinks: configuration.sinks.map(\.id))
         }
-        let setup = try Setup(configuration)
+        let setup = try Setup(configuration, assembly)
         startSetup = setup
         firstEpoch = StreamName.makeEpoch()
         handover = Handover(plans: setup.plans)
@@ -107,6 +110,9 @@ public final class Pipeline: Sendable {
         }
         for loop in roster.deliveries { crew.add(loop, startDelivery(loop)) }
         for loop in roster.readers { crew.add(loop, startReader(loop)) }
+        let keeper = Housekeeper(ledger, log: log)
+        roster.add(keeper.pulse)
+        crew.housekeeping = (keeper, start("housekeeper") { keeper.run() })
         notifier.ready(status: "sealing and delivering")
         MemoryTuning.release()
         let ending = watch(notifier, &crew)
@@ -186,7 +192,7 @@ public final class Pipeline: Sendable {
 
     private func runWorker(_ pulse: Pulse) {
         var worker = ParseWorker(
-            handover: handover, agentName: startSetup.configuration.name, pulse: pulse)
+            handover: handover, agentName: startSetup.configuration.name, pulse: pulse, log: log)
         worker.run()
     }
 
@@ -204,7 +210,7 @@ public final class Pipeline: Sendable {
         let deadline: MonotonicInstant
     }
 
-    /// Looks after signals, the watchdog and retention until it is time to stop.
+    /// Looks after signals, the watchdog and threads that have ended until it is time to stop.
     private func watch(_ notifier: SystemdNotifier, _ crew: inout Crew) -> Ending {
         let clock = SystemClock()
         var linger: Linger?
@@ -220,7 +226,7 @@ public final class Pipeline: Sendable {
             let signal: Signal?
             do throws(SystemError) {
                 signal = try signals.wait(
-                    timeout: isBusy ? Pipeline.busyInterval : Pipeline.housekeepingInterval)
+                    timeout: isBusy ? Pipeline.busyInterval : Pipeline.lookInterval)
             } catch {
                 return end("signals cannot be received: \(error)")
             }
@@ -253,7 +259,6 @@ public final class Pipeline: Sendable {
             if crew.isWithoutReaders { return end("end of input") }
             if health.stall(at: now) == nil { notifier.watchdog() }
             if crew.statusServer != nil { status.sampleIfDue(at: now) }
-            keepHouse(at: clock.now())
             if release.isDue(at: now) { MemoryTuning.release() }
         }
     }
@@ -274,16 +279,6 @@ public final class Pipeline: Sendable {
 
     private var readCount: Int { accounts.snapshot.inputs.values.reduce(0) { $0 + $1.read } }
 
-    /// Deletes what was delivered and need not be kept, and makes cursors durable.
-    private func keepHouse(at now: Timestamp) {
-        do throws(LedgerError) {
-            try ledger.flushCursorsIfDue()
-            try ledger.deleteDelivered(now: now)
-        } catch {
-            log.error("The ledger cannot be tidied up.", ["reason": error])
-        }
-    }
-
     // MARK: Stopping
 
     /// Stops in the order of the flow: reading, parsing, sealing, delivering.
@@ -300,6 +295,8 @@ public final class Pipeline: Sendable {
         for loop in roster.deliveries { loop.stop(deadline: deadline) }
         for (_, thread) in crew.deliveries { thread.join() }
         replays.close()
+        crew.housekeeping?.keeper.stop()
+        crew.housekeeping?.thread.join()
         sealerStatus.finish()
         signals.wake()
         watcher.join()
@@ -340,6 +337,7 @@ struct Crew {
     var statusServer: StatusServer?
     var sealer: Thread?
     var workers: [Thread] = []
+    var housekeeping: (keeper: Housekeeper, thread: Thread)?
     var readers: [(loop: ReaderLoop, thread: Thread)] = []
     var deliveries: [(loop: DeliveryLoop, thread: Thread)] = []
     /// Inputs that a reload wants opened as soon as what they gave before is committed.
