@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <link.h>
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <malloc.h>
@@ -19,6 +20,7 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timex.h>
@@ -50,6 +52,23 @@ void sealtail_tune_memory(int heap_count, int mapping_byte_count, int kept_byte_
 }
 
 void sealtail_release_memory(void) { malloc_trim(0); }
+
+// Of a mapped file only segments that can never be written to: what a segment for data holds is
+// no longer what the file does, once it was relocated, even where it is read-only by then.
+static int unmap_pages(struct dl_phdr_info *object, size_t size, void *context) {
+    (void)size, (void)context;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        if (part->p_type != PT_LOAD || (part->p_flags & PF_W) != 0) continue;
+        const uintptr_t start = (object->dlpi_addr + part->p_vaddr) & ~(page - 1);
+        const uintptr_t end = (object->dlpi_addr + part->p_vaddr + part->p_filesz) & ~(page - 1);
+        if (end > start) madvise((void *)start, end - start, MADV_DONTNEED);
+    }
+    return 0;
+}
+
+void sealtail_release_code(void) { dl_iterate_phdr(unmap_pages, NULL); }
 
 int sealtail_fallocate(int descriptor, int64_t offset, int64_t byte_count) {
     int result;

@@ -20,6 +20,9 @@ int sealtail_name_thread(const char *name);
 void sealtail_tune_memory(int heap_count, int mapping_byte_count, int kept_byte_count);
 /// Gives free pages of the heap back to the system, also those between pages in use.
 void sealtail_release_memory(void);
+/// Lets the system forget which pages of the program and its libraries were read; those that are
+/// needed again come back from its cache, or from the files.
+void sealtail_release_code(void);
 
 int sealtail_fallocate(int descriptor, int64_t offset, int64_t byte_count);
 int sealtail_flock_exclusive(int descriptor);

@@ -19,9 +19,11 @@ public enum MemoryTuning {
         sealtail_tune_memory(heapCount, mappingByteCount, keptByteCount)
     }
 
-    /// Gives free memory back to the system, as after a configuration and its parsers were read.
+    /// Gives memory back to the system after a start or a reload: what reading a configuration and
+    /// its parsers took, and the pages of program and libraries that nothing else runs through.
     public static func release() {
         sealtail_release_memory()
+        sealtail_release_code()
     }
 }
 
