@@ -62,6 +62,7 @@ public final class HTTPInput: Input {
             let server = try HTTPServer(
                 place.address, HTTPInput.options(configuration.http, certificate), door.handler)
             servers = Mutex(Servers(current: server))
+            snapshot.show(certificate)
         } catch {
             throw .system(input: configuration.id, error)
         }
@@ -162,6 +163,7 @@ public final class HTTPInput: Input {
             }
             former?.stop()
             snapshot.tell(nil)
+            snapshot.show(certificate)
         } catch {
             snapshot.tell("\(error); the certificate before stays in use")
         }
@@ -189,6 +191,11 @@ final class HTTPInputSnapshot: Sendable {
             state.lastRecord = now
             state.quietSince = instant
         }
+    }
+
+    /// Takes note of the certificate that clients see by now.
+    func show(_ certificate: HTTPServer.Certificate?) {
+        value.withLock { $0.certificateExpiry = certificate?.expiry }
     }
 
     /// Keeps a sentence until the next one.

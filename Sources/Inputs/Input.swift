@@ -81,6 +81,9 @@ public struct InputState: Sendable, Hashable {
     public var audit = InputAudit()
     /// When the last record was handed out.
     public var lastRecord: Timestamp?
+    /// When the first of the certificates that the input shows to clients expires; nil where it has
+    /// none.
+    public var certificateExpiry: Timestamp?
 
     /// The state before anything was read.
     public init() {}

@@ -64,7 +64,9 @@ public final class SyslogInput: Input {
             throw .system(input: configuration.id, error)
         }
         port = Socket.port(of: listener)
-        tls = Mutex(try SyslogInput.server(place.tls, configuration.id))
+        let server = try SyslogInput.server(place.tls, configuration.id)
+        snapshot.withLock { $0.certificateExpiry = server?.expiry }
+        tls = Mutex(server)
         var number: UInt64 = 0
         for position in context.positions where position.input == configuration.id {
             if case .count(let count) = position.place { number = max(number, count) }
@@ -127,7 +129,10 @@ public final class SyslogInput: Input {
         do throws(InputError) {
             let server = try SyslogInput.server(files, id)
             tls.withLock { $0 = server }
-            snapshot.withLock { $0.reasons = [] }
+            snapshot.withLock { state in
+                state.reasons = []
+                state.certificateExpiry = server?.expiry
+            }
         } catch {
             tell("\(error); the certificate before stays in use")
         }

@@ -245,9 +245,14 @@ def test_https_with_a_certificate_that_is_renewed(tmp_path, make_agent):
         return requests.post(url, json=record(name), headers=HEADERS, timeout=20,
                              verify=str(authority.path)).status_code
 
+    def expiry():
+        return agent.metrics().sum("certificate_expiry_timestamp_seconds", input="hooks")
+
     assert post("one") == 200
+    first = expiry()
+    assert first > time.time()
     before = ssl.get_server_certificate(("127.0.0.1", port))
-    fresh = authority.issue("fresh", ["127.0.0.1"])
+    fresh = authority.issue("fresh", ["127.0.0.1"], days=2)
     certificate.write_bytes(fresh[0].read_bytes())
     # Half of a pair is not taken: the old one stays.
     agent.reload()
@@ -255,6 +260,7 @@ def test_https_with_a_certificate_that_is_renewed(tmp_path, make_agent):
     key.write_bytes(fresh[1].read_bytes())
     agent.reload()
     assert ssl.get_server_certificate(("127.0.0.1", port)) != before
+    assert expiry() < first
     assert post("two") == 200
     agent.stop()
     assert own_ids(output) == ["one", "two"]

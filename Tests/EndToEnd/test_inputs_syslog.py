@@ -161,13 +161,16 @@ def test_tls_lets_in_clients_with_a_certificate_only(tmp_path, make_agent):
                 stranger.sendall(frame("stranger"))
                 assert stranger.recv(1) == b"never"
         # A renewed certificate counts for new connections; this one goes on.
-        fresh = authority.issue("fresh", ["127.0.0.1"])
+        first = agent.metrics().sum("certificate_expiry_timestamp_seconds", input="net")
+        fresh = authority.issue("fresh", ["127.0.0.1"], days=2)
         certificate.write_bytes(fresh[0].read_bytes())
         key.write_bytes(fresh[1].read_bytes())
         agent.reload()
         with connect(port, authority, client) as later:
             names_of = dict(pair[0] for pair in later.getpeercert()["subject"])
             assert names_of["commonName"] == "fresh"
+            now = agent.metrics().sum("certificate_expiry_timestamp_seconds", input="net")
+            assert 0 < now < first
             later.sendall(frame("later"))
             sender.sendall(frame("still"))
             agent.wait_read(202)

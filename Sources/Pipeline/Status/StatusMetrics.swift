@@ -274,11 +274,16 @@ struct StatusMetrics {
                 "certificate_expiry_timestamp_seconds",
                 help: "When the first certificate expires, the agent's or the receiver's.",
                 kind: .gauge,
-                samples: sinks.compactMap { sink in
-                    sink.sums.certificateExpiry.map {
-                        MetricSample([("sink", sink.id)], $0.seconds)
+                samples: inputs.compactMap { input in
+                    input.state.certificateExpiry.map {
+                        MetricSample([("input", input.id)], $0.seconds)
                     }
-                }),
+                }
+                    + sinks.compactMap { sink in
+                        sink.sums.certificateExpiry.map {
+                            MetricSample([("sink", sink.id)], $0.seconds)
+                        }
+                    }),
         ]
     }
 

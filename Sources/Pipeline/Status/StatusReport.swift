@@ -179,6 +179,9 @@ struct StatusVerdict: Sendable, Equatable {
             if dropped > 0 {
                 found.append("inputs.\(input.id): \(dropped) dropped since the start")
             }
+            found += ending(input.state.certificateExpiry, report).map {
+                "inputs.\(input.id): \($0)"
+            }
             let losses = sums.losses.values.reduce(0) { $0 + $1.count }
             if losses > 0 {
                 found.append(
@@ -204,16 +207,17 @@ struct StatusVerdict: Sendable, Equatable {
         if sums.lost > 0 {
             found.append("sinks.\(sink.id): \(sums.lost) events lost before delivery")
         }
-        if let expiry = sums.certificateExpiry {
-            let left = expiry.since(report.now)
-            if left < .zero {
-                found.append("sinks.\(sink.id): a certificate expired at \(expiry.text)")
-            } else if left < certificateTime {
-                let days = left.components.seconds / 86_400
-                found.append(
-                    "sinks.\(sink.id): a certificate expires in \(count(Int(days), "day"))")
-            }
-        }
+        found += ending(sums.certificateExpiry, report).map { "sinks.\(sink.id): \($0)" }
         return found
+    }
+
+    /// What is to be said of a certificate that ends soon or has ended; nothing of others.
+    private static func ending(_ expiry: Timestamp?, _ report: StatusReport) -> [String] {
+        guard let expiry else { return [] }
+        let left = expiry.since(report.now)
+        if left < .zero { return ["a certificate expired at \(expiry.text)"] }
+        guard left < certificateTime else { return [] }
+        let days = left.components.seconds / 86_400
+        return ["a certificate expires in \(count(Int(days), "day"))"]
     }
 }

@@ -10,17 +10,20 @@ extension HTTPServer {
         public var chain: String
         /// The key, as PEM text.
         public var key: Secret
+        /// When the first certificate of the chain expires.
+        public let expiry: Timestamp
 
         /// Reads both files, and sees to it that they belong together and that the authorities of
         /// clients, where they are named, can be used.
         public init(
             chain: String, key: String, clientAuthorities: String? = nil
         ) throws(TLSError) {
-            _ = try TLSServer(
+            let server = try TLSServer(
                 certificate: chain, key: key, clientAuthorities: clientAuthorities)
             var bytes = try Certificate.bytes(of: key)
             self.key = Secret(wiping: &bytes)
             self.chain = try Certificate.text(of: chain)
+            expiry = server.expiry
         }
 
         /// The text of a file in PEM.
@@ -28,11 +31,11 @@ extension HTTPServer {
             String(decoding: try bytes(of: path), as: UTF8.self)
         }
 
-        private static func bytes(of path: String) throws(TLSError) -> [UInt8] {
+        static func bytes(of path: String) throws(TLSError) -> [UInt8] {
             do throws(SystemError) {
                 return try FileSystem.read(path, byteLimit: byteLimit)
             } catch {
-                throw TLSError(path: path, reason: error.description)
+                throw TLSError(path: path, reason: "\(error); \(error.advice)")
             }
         }
     }

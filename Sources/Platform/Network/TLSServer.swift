@@ -22,6 +22,8 @@ public struct TLSError: Error, Sendable, Hashable, CustomStringConvertible {
 public final class TLSServer: @unchecked Sendable {
     // Safe because init makes it and deinit frees it; connections hold references of their own.
     fileprivate let context: OpaquePointer
+    /// When the first certificate of the chain expires.
+    public let expiry: Timestamp
 
     /// SSL_OP_IGNORE_UNEXPECTED_EOF, _NO_COMPRESSION and _NO_RENEGOTIATION, which are macros that
     /// Swift cannot see. A peer that ends the connection without saying so in TLS ends it all the
@@ -34,6 +36,7 @@ public final class TLSServer: @unchecked Sendable {
     public init(
         certificate: String, key: String, clientAuthorities: String? = nil
     ) throws(TLSError) {
+        expiry = try TLSServer.expiry(of: certificate)
         // Safe because the context is checked here and freed in deinit or on failure below.
         guard let context = SSL_CTX_new(TLS_server_method()) else { bug("no memory for TLS") }
         self.context = context
@@ -68,6 +71,18 @@ public final class TLSServer: @unchecked Sendable {
     deinit {
         // Safe because nobody else holds this reference.
         SSL_CTX_free(context)
+    }
+
+    private static func expiry(of path: String) throws(TLSError) -> Timestamp {
+        let bytes = try HTTPServer.Certificate.bytes(of: path)
+        do throws(CertificateError) {
+            return try CertificateChain(pem: bytes).expiry
+        } catch {
+            throw TLSError(
+                path: path,
+                reason: "cannot be used as a certificate chain in PEM, because it \(error); name "
+                    + "another file")
+        }
     }
 
     private static func failure(_ path: String, _ sentence: String) -> TLSError {
