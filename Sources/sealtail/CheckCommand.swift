@@ -9,7 +9,9 @@ enum CheckCommand {
         let path =
             options.value("config") ?? options.operands.first ?? ConfigurationFile.defaultPath
         let problems = ConfigurationProblems()
-        let read = ConfigurationFile.load(path, problems)
+        // A start waits for this, and not for parsers that it may never need.
+        let isOffline = options.has("offline")
+        let read = ConfigurationFile.load(path, isThorough: !isOffline, problems)
         let mistakes = problems.mistakes
         guard let (configuration, assembly) = read, mistakes.isEmpty else {
             for problem in mistakes { emit("\(problem)\n") }
@@ -23,7 +25,7 @@ enum CheckCommand {
         let checkup = Checkup(
             configuration, assembly,
             account: ServiceAccount.find(options.value("user"), unit: unit), unit: unit)
-        let report = checkup.report(offline: options.has("offline"))
+        let report = checkup.report(offline: isOffline)
         let findings = report.findings
         for finding in findings { emit("\(path): \(finding)\n") }
         let absent = problems.list.map(\.keyPath)
@@ -34,7 +36,7 @@ enum CheckCommand {
                     + "with CREDENTIALS_DIRECTORY=/run/credentials/\(ServiceAccount.unitName)\n")
         }
         for warning in report.warnings { emit("\(path): warning: \(warning)\n") }
-        if !options.has("offline") {
+        if !isOffline {
             for promise in checkup.promises() { talk("\(path): \(promise)") }
         }
         guard findings.isEmpty else { return .configuration }
