@@ -45,7 +45,7 @@ enum InitCommand {
                 "\(error); name another file with --out",
                 error.isPermission ? .permission : .inputOutput)
         }
-        sayNext(out)
+        sayNext(out, eventsPath: draft.eventsPath)
         return .ok
     }
 
@@ -81,11 +81,15 @@ enum InitCommand {
         }
     }
 
-    private static func sayNext(_ path: String) {
+    private static func sayNext(_ path: String, eventsPath: String) {
         let start =
             path == ConfigurationFile.defaultPath && FileSystem.exists("/run/systemd/system")
             ? "systemctl enable --now sealtail" : "sealtail run --config \(path)"
-        talk("Next:\n  sealtail check --config \(path)\n  \(start)")
+        talk(
+            "Next:\n  sealtail check --config \(path)\n  \(start)\n"
+                + "  sealtail status --config \(path)\n"
+                + "The events then stand in \(eventsPath); a SIEM gets them when it stands in the "
+                + "file, below sinks.")
     }
 }
 

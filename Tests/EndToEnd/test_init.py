@@ -70,7 +70,8 @@ def test_from_init_to_the_first_event(tmp_path, machine):
     said = machine.init("--out", out, "--state", state).stderr
     assert "Keycloak, running as process 31" in said and "100 %" in said
     assert "hides successes" in said and "success-level=info" in said
-    assert "sealtail check" in said and "sealtail run" in said
+    assert "sealtail check" in said and "sealtail run" in said and "sealtail status" in said
+    assert f"The events then stand in {state}/events.ndjson" in said
     assert stat.S_IMODE(out.stat().st_mode) & 0o037 == 0, "others may read or write it"
     fragment(tmp_path, log="{level: debug}", grace="10s")
     assert "good" in run("check", "--config", out, check=0).stderr
