@@ -82,6 +82,10 @@ class Senders:
                 self.sent["hooks"].append(name)
 
 
+def is_of_file(event):
+    return "path" in event.get("origin", {})
+
+
 def test_reloads_with_new_keys_lose_and_repeat_nothing_of_any_input(tmp_path, make_agent):
     log, output = Log(tmp_path / "idp.log").append(), tmp_path / "out.ndjson"
     ports = {name: free_port() for name in ("udp", "tcp", "hooks")}
@@ -113,10 +117,9 @@ def test_reloads_with_new_keys_lose_and_repeat_nothing_of_any_input(tmp_path, ma
         agent.stop()
     events = read_events(output)
     ours = [event for event in events if not is_agent_event(event)]
-    offsets = [event["origin"]["offset"] for event in ours if event["origin"]["input"] == "idp"]
+    offsets = [event["origin"]["offset"] for event in ours if is_of_file(event)]
     assert len(offsets) == len(set(offsets)) == log.lines
-    names = Counter(event["provider"]["event_id"] for event in ours
-                    if event["origin"]["input"] != "idp")
+    names = Counter(event["provider"]["event_id"] for event in ours if not is_of_file(event))
     assert set(names.values()) == {1}
     assert set(names) == {name for names in sent.values() for name in names}
     ids = {event["id"] for event in events}
