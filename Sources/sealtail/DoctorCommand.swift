@@ -16,8 +16,9 @@ enum DoctorCommand {
         if let (configuration, assembly) = read {
             let unit = ServiceUnit.find(ServiceAccount.unitName)
             let account = ServiceAccount.find(nil, unit: unit)
-            let report = Checkup(configuration, assembly, account: account, unit: unit)
-                .report(offline: options.has("offline"))
+            let checkup = Checkup(
+                configuration, assembly, mistakes: problems.mistakes, account: account, unit: unit)
+            let report = checkup.report(offline: options.has("offline"))
             lines += ["as the user \(account.name)"] + report.findings
             lines += report.warnings.map { "warning: \($0)" }
         }

@@ -161,6 +161,18 @@ def test_a_broken_configuration_is_packed_as_well(tmp_path):
     assert "no agent" in files["process.txt"] or "limits" in files["process.txt"]
 
 
+def test_with_a_mistake_what_has_none_is_looked_at_all_the_same(tmp_path):
+    agent = Agent(tmp_path / "agent", [file_input(tmp_path / "gone" / "*.log")], [
+        {"id": "there", "type": "http", "endpoint": "http://127.0.0.1:9"},
+        {"id": "wrong", "type": "http", "endpoint": "http://127.0.0.1:9", "formatt": "ecs"}])
+    agent.write()
+    out = tmp_path / "bundle.tar.gz"
+    run("doctor", "--config", agent.path, "--out", out, check=0)
+    found = unpacked(out.read_bytes())["check.txt"]
+    assert "formatt" in found and "as the user" in found
+    assert "sinks.there" in found and "sinks.wrong" not in found.replace("sinks[1]", "")
+
+
 def test_an_old_bundle_is_not_overwritten(tmp_path):
     out = tmp_path / "bundle.tar.gz"
     out.write_text("mine")

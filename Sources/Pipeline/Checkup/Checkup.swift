@@ -17,21 +17,24 @@ public struct Checkup {
 
     private let configuration: AgentConfiguration
     private let assembly: Assembly
+    private let mistakes: [ConfigurationProblem]
     private let rights: RightsCheckup
 
-    /// Looks at the surroundings of a configuration without mistakes.
+    /// Looks at the surroundings of a configuration.
     ///
     /// A sink whose credential is not here, see `ConfigurationProblem.isElsewhere`, is not tried.
     ///
     /// - Parameters:
     ///   - assembly: that of the configuration.
+    ///   - mistakes: what is wrong in it; a sink with one is not tried either.
     ///   - account: the account that the agent runs with; nil is the one who asks.
     ///   - unit: the unit that it runs in, when there is one.
     public init(
-        _ configuration: AgentConfiguration, _ assembly: Assembly, account: Account? = nil,
-        unit: ServiceUnit? = nil
+        _ configuration: AgentConfiguration, _ assembly: Assembly,
+        mistakes: [ConfigurationProblem] = [], account: Account? = nil, unit: ServiceUnit? = nil
     ) {
         self.configuration = configuration
+        self.mistakes = mistakes
         self.assembly = assembly
         rights = RightsCheckup(configuration, account: account, unit: unit)
     }
@@ -53,11 +56,18 @@ public struct Checkup {
             ).warnings()
             report.warnings += Checkup.clockWarnings
         }
-        // Without its secret a sink would only be refused.
-        let nodes = configuration.sinkNodes
-        let sinks = configuration.sinks.filter { nodes[$0.id]?.holdsBroken != true }
+        let sinks = configuration.sinks.filter(isTried)
         SinkProbes(sinks, rights).look(into: &report, offline: offline)
         return report
+    }
+
+    private func isTried(_ sink: SinkConfiguration) -> Bool {
+        guard let node = configuration.sinkNodes[sink.id] else { return mistakes.isEmpty }
+        let isMistaken = mistakes.contains {
+            $0.file == node.file && ($0.keyPath + ".").hasPrefix(node.keyPath + ".")
+        }
+        // Without its secret a sink would only be refused.
+        return !isMistaken && !node.holdsBroken
     }
 
     /// What each sink can promise about delivery, in one sentence each.
