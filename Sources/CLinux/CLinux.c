@@ -213,12 +213,17 @@ uint32_t sealtail_dropped_datagrams(int descriptor) {
 }
 
 int sealtail_receive_datagrams(
-    int descriptor, uint8_t *buffer, size_t room, unsigned limit, size_t *sizes) {
+    int descriptor, uint8_t *buffer, size_t room, unsigned limit, size_t *sizes,
+    uint8_t *senders) {
+    _Static_assert(SEALTAIL_SENDER_BYTE_COUNT == sizeof(struct sockaddr_in6), "room for IPv6");
     struct mmsghdr messages[SEALTAIL_DATAGRAM_LIMIT];
     struct iovec places[SEALTAIL_DATAGRAM_LIMIT];
     if (limit > SEALTAIL_DATAGRAM_LIMIT) limit = SEALTAIL_DATAGRAM_LIMIT;
     memset(messages, 0, sizeof(messages));
+    memset(senders, 0, limit * SEALTAIL_SENDER_BYTE_COUNT);
     for (unsigned i = 0; i < limit; i++) {
+        messages[i].msg_hdr.msg_name = senders + i * SEALTAIL_SENDER_BYTE_COUNT;
+        messages[i].msg_hdr.msg_namelen = SEALTAIL_SENDER_BYTE_COUNT;
         places[i].iov_base = buffer + i * room;
         places[i].iov_len = room;
         messages[i].msg_hdr.msg_iov = &places[i];

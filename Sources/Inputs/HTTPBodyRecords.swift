@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
 
 /// Finds the records in the body of a request.
 ///
 /// Only where values begin and end is looked at; what is inside is the parser's business, which
 /// says of each record by itself what is wrong with it.
+///
+/// Lines are joined within a body, and a record ends with it: requests have no order among each
+/// other and tell no sender, and one that waited for the next would not be answered before that.
 struct HTTPBodyRecords: Sendable {
     /// Why a body has no records.
     enum Refusal: Error, Sendable, Hashable {
@@ -14,42 +19,49 @@ struct HTTPBodyRecords: Sendable {
     }
 
     /// Where the records are, in order; none of them empty.
-    private(set) var ranges: [Range<Int>] = []
+    private(set) var records: [Record] = []
     private let countLimit: Int
 
     /// Looks through a body.
     init(
-        _ body: [UInt8], form: HTTPRequestRules.Form, countLimit: Int
+        _ body: [UInt8], form: HTTPRequestRules.Form, framing: RecordFraming = RecordFraming(),
+        countLimit: Int
     ) throws(Refusal) {
         self.countLimit = countLimit
         let start = body.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
         switch form {
-        case .lines: try takeLines(body, start)
+        case .lines: try takeLines(body, start, framing)
         case .json: try takeValues(body, start)
         case .either:
             let first = body[start...].first { !HTTPBodyRecords.isSpace($0) }
             if first == nil || first == UInt8(ascii: "{") || first == UInt8(ascii: "[") {
                 try takeValues(body, start)
             } else {
-                try takeLines(body, start)
+                try takeLines(body, start, framing)
             }
         }
     }
 
     private mutating func add(_ range: Range<Int>) throws(Refusal) {
-        guard ranges.count < countLimit else { throw .tooMany }
-        ranges.append(range)
+        guard records.count < countLimit else { throw .tooMany }
+        records.append(
+            Record(start: UInt32(range.lowerBound), count: UInt32(range.count), offset: 0))
     }
 
     // MARK: Lines
 
-    private mutating func takeLines(_ body: [UInt8], _ start: Int) throws(Refusal) {
+    private mutating func takeLines(
+        _ body: [UInt8], _ start: Int, _ framing: RecordFraming
+    ) throws(Refusal) {
+        var lines = LinesOfBody(framing)
         var start = start
         while start < body.count {
             let end = body[start...].firstIndex(of: UInt8(ascii: "\n")) ?? body.count
             var last = end
             if last > start, body[last - 1] == UInt8(ascii: "\r") { last -= 1 }
-            if last > start { try add(start..<last) }
+            if last > start, !lines.joins(start..<last, of: body, to: &records) {
+                try add(start..<last)
+            }
             start = end + 1
         }
     }
@@ -164,5 +176,50 @@ struct HTTPBodyRecords: Sendable {
         (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
             || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
             || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "+") || byte == UInt8(ascii: ".")
+    }
+}
+
+/// Decides which lines of a body belong to the record before.
+private struct LinesOfBody: ~Copyable {
+    private var joiner: LineJoiner
+    private let lineLimit: Int
+    private var lineCount = 0
+    private var product: Int?
+    /// True while the rest of a record that is too long is left out.
+    private var skips = false
+
+    init(_ framing: RecordFraming) {
+        joiner = LineJoiner(framing)
+        lineLimit = framing.recordLineLimit
+    }
+
+    /// Adds a line to the last record; false for one that begins a record.
+    mutating func joins(
+        _ line: Range<Int>, of body: [UInt8], to records: inout [Record]
+    ) -> Bool {
+        guard joiner.joins else { return false }
+        if records.isEmpty || lineCount == 0 { product = nil }
+        let plain = ANSI.stripped(Array(body[line]))
+        let role =
+            if let plain {
+                joiner.role(plain.span, 0..<plain.count, product: &product)
+            } else {
+                joiner.role(body.span, line, product: &product)
+            }
+        let last = records.count - 1
+        guard role == .continuation, last >= 0, lineCount > 0 || skips else {
+            // Nothing goes on behind a line that is whole.
+            (lineCount, skips) = (role == .whole ? 0 : 1, false)
+            return false
+        }
+        guard !skips else { return true }
+        lineCount += 1
+        if lineCount > lineLimit {
+            records[last].damage.insert(.cut)
+            (lineCount, skips) = (0, true)
+        } else {
+            records[last].count = UInt32(line.upperBound) - records[last].start
+        }
+        return true
     }
 }

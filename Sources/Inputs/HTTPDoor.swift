@@ -6,6 +6,7 @@ import Synchronization
 final class HTTPDoor: Sendable {
     private let rules: HTTPRequestRules
     private let options: HTTPInputConfiguration
+    private let framing: RecordFraming
     private let queue: Mutex<HTTPRequestQueue<HTTPExchange>>
     private let bell: Bell
     private let clock: any TimeSource
@@ -22,11 +23,13 @@ final class HTTPDoor: Sendable {
         status: 503, text: "The agent stops; send it again.\n", fields: ["Retry-After", "5"])
 
     init(
-        _ configuration: HTTPInputConfiguration, number: UInt64, bell: Bell,
+        _ configuration: HTTPInputConfiguration, framing: RecordFraming, number: UInt64,
+        bell: Bell,
         clock: any TimeSource, snapshot: HTTPInputSnapshot
     ) {
         rules = HTTPRequestRules(configuration)
         options = configuration
+        self.framing = framing
         self.bell = bell
         self.clock = clock
         self.snapshot = snapshot
@@ -63,13 +66,14 @@ final class HTTPDoor: Sendable {
         let records: HTTPBodyRecords
         do throws(HTTPBodyRecords.Refusal) {
             records = try HTTPBodyRecords(
-                body, form: rules.form(exchange.head) ?? .either, countLimit: options.recordLimit)
+                body, form: rules.form(exchange.head) ?? .either, framing: framing,
+                countLimit: options.recordLimit)
         } catch {
             return exchange.answer(answer(to: error))
         }
-        guard !records.ranges.isEmpty else { return exchange.answer(HTTPDoor.stored(0)) }
+        guard !records.records.isEmpty else { return exchange.answer(HTTPDoor.stored(0)) }
         let request = HTTPRequestQueue.Request(
-            body: body, ranges: records.ranges, reply: exchange, arrival: clock.monotonic())
+            body: body, records: records.records, reply: exchange, arrival: clock.monotonic())
         let isTaken = queue.withLock { $0.offer(request) }
         if isTaken { bell.ring() } else { exchange.answer(HTTPDoor.full) }
     }

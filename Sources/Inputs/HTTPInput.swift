@@ -35,7 +35,8 @@ public final class HTTPInput: Input {
 
     /// Listens from now on; a request waits until `next` has taken it and its commit was told.
     public init(
-        _ configuration: InputConfiguration, context: InputContext
+        _ configuration: InputConfiguration, framing: RecordFraming = RecordFraming(),
+        context: InputContext
     ) throws(InputError) {
         guard let place = configuration.http.listener else { bug("an HTTP input without place") }
         id = configuration.id
@@ -55,8 +56,8 @@ public final class HTTPInput: Input {
         }
         snapshot = HTTPInputSnapshot(at: context.clock.monotonic())
         door = HTTPDoor(
-            configuration.http, number: number, bell: bell, clock: context.clock,
-            snapshot: snapshot)
+            configuration.http, framing: framing, number: number, bell: bell,
+            clock: context.clock, snapshot: snapshot)
         let certificate = try HTTPInput.certificate(place.tls, configuration.id)
         do throws(SystemError) {
             let server = try HTTPServer(

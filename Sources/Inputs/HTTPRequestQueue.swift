@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Events
 import Platform
 
 /// The requests between their arrival and the commit of their records: decides what is taken in,
@@ -11,7 +12,7 @@ struct HTTPRequestQueue<Reply: Sendable>: Sendable {
         /// What was sent, unpacked.
         var body: [UInt8]
         /// Where the records are; at least one.
-        var ranges: [Range<Int>]
+        var records: [Record]
         /// Whom to answer.
         var reply: Reply
         /// When it came.
@@ -56,7 +57,7 @@ struct HTTPRequestQueue<Reply: Sendable>: Sendable {
 
     /// Takes a request in; false when there is no room for it.
     mutating func offer(_ request: Request) -> Bool {
-        guard !isFull, !isClosed, !request.ranges.isEmpty else { return false }
+        guard !isFull, !isClosed, !request.records.isEmpty else { return false }
         heldByteCount += request.body.count
         arrived.append(request)
         return true
@@ -65,17 +66,18 @@ struct HTTPRequestQueue<Reply: Sendable>: Sendable {
     /// Puts records into a batch, in the order of the requests, until it is full.
     mutating func take(into collector: inout RecordCollector) {
         while let request = arrived.first, !collector.isFull {
-            while takenCount < request.ranges.count, !collector.isFull {
+            while takenCount < request.records.count, !collector.isFull {
+                let record = request.records[takenCount]
                 let isRecord = collector.add(
-                    request.body[request.ranges[takenCount]], offset: number)
+                    request.body[record.range], offset: number, damage: record.damage)
                 if isRecord { number += 1 }
                 takenCount += 1
             }
-            guard takenCount == request.ranges.count else { return }
+            guard takenCount == request.records.count else { return }
             waiting.append(
                 Waiting(
                     reply: request.reply, arrival: request.arrival,
-                    recordCount: request.ranges.count, byteCount: request.body.count, end: number))
+                    recordCount: request.records.count, byteCount: request.body.count, end: number))
             arrived.removeFirst()
             takenCount = 0
         }

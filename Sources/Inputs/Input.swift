@@ -15,6 +15,11 @@ public protocol Input: AnyObject, Sendable {
     /// Records are handed out once; after a start they go on from the positions that were given.
     func next(waitingAtMost timeout: Duration) throws(InputError) -> RecordBatch?
 
+    /// The records that waited for more to come; nil when there are none. Nothing is read for it.
+    ///
+    /// Asked once, when reading ends, of inputs that cannot read anything twice.
+    func remainder() -> RecordBatch?
+
     /// Takes note that everything up to the position is safe, so an upstream may be answered.
     func committed(through position: Position)
 
@@ -33,6 +38,9 @@ public protocol Input: AnyObject, Sendable {
 }
 
 extension Input {
+    /// Nothing: most inputs read what waited again after a start.
+    public func remainder() -> RecordBatch? { nil }
+
     /// Does nothing: most inputs name nothing that others renew.
     public func reload() {}
 }

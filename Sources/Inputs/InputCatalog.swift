@@ -33,11 +33,11 @@ public enum InputCatalog {
         case .stdin:
             try StandardInput(configuration, framing: framing, context: context)
         case .journal:
-            try JournalInput(configuration, context: context)
+            try JournalInput(configuration, framing: framing, context: context)
         case .syslog:
-            try SyslogInput(configuration, zone: framing.zone, context: context)
+            try SyslogInput(configuration, framing: framing, context: context)
         case .http:
-            try HTTPInput(configuration, context: context)
+            try HTTPInput(configuration, framing: framing, context: context)
         }
     }
 

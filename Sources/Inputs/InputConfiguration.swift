@@ -103,12 +103,15 @@ public struct InputConfiguration: Sendable {
             InputLimit.blockByteCount
                 + (framing == .raw
                     ? recordByteLimit : 2 * RecordSplitter.wrappedByteLimit(recordByteLimit))
-        case .journal: InputLimit.blockByteCount + recordByteLimit
+        case .journal:
+            InputLimit.blockByteCount + recordByteLimit
+                + MessageJoiner.heldByteLimit(recordByteLimit)
         case .syslog:
-            syslog.transport == .udp
-                ? Socket.datagramByteLimit * Socket.datagramCountLimit
-                : InputLimit.unfinishedByteLimit
-                    + (syslog.connectionLimit + 1) * InputLimit.connectionReadByteCount
+            MessageJoiner.heldByteLimit(recordByteLimit)
+                + (syslog.transport == .udp
+                    ? Socket.datagramByteLimit * Socket.datagramCountLimit
+                    : InputLimit.unfinishedByteLimit
+                        + (syslog.connectionLimit + 1) * InputLimit.connectionReadByteCount)
         // Bodies that are received, and as many that wait for their commit.
         case .http: 2 * InputLimit.bodyCount * http.bodyByteLimit
         }

@@ -10,6 +10,9 @@ public enum InputLimit {
     public static let defaultRecordByteLimit = 1 << 20
     /// What `max_record_bytes` may be. The lower bound holds the bytes that a file key needs.
     public static let recordByteLimits = 1 << 10...16 << 20
+    /// The most wrappers that are taken off a line, each within the one before: syslog in a
+    /// container's log, or a container's log that syslog passed on.
+    public static let wrapperLimit = 2
     /// The most lines of a record that is joined.
     public static let recordLineLimit = 1000
     /// Files at their end are closed while more than this many are open.

@@ -19,15 +19,21 @@ public final class JournalInput: Input {
     private let snapshot = Mutex(InputState())
     private let isClosed = Atomic(false)
     private let timing: JournalTiming
+    private let joinTimeout: Duration
 
     /// What the thread that reads keeps between two calls.
     private struct Reading: ~Copyable {
+        var records: JournalRecords
+        /// When the last entry was read.
+        var tookAt: MonotonicInstant
         var journal: Journal?
         var changes: File?
         /// Where reading goes on; nil before the first entry.
         var cursor: String?
         /// Set while the entry at hand was found and not handed out yet.
         var isAtUnread = false
+        /// Entries that could not be read and are no loss yet.
+        var damagedCount: UInt64 = 0
         /// Losses that go into the next batch.
         var losses: [InputLoss] = []
         /// Set while the place is to be kept although nothing was read from it.
@@ -46,13 +52,16 @@ public final class JournalInput: Input {
 
     /// Prepares to read. The journal is opened by the first `next`, and again when that fails.
     public convenience init(
-        _ configuration: InputConfiguration, context: InputContext
+        _ configuration: InputConfiguration, framing: RecordFraming = RecordFraming(),
+        context: InputContext
     ) throws(InputError) {
-        try self.init(configuration, context: context, timing: JournalTiming())
+        try self.init(
+            configuration, framing: framing, context: context, timing: JournalTiming())
     }
 
     init(
-        _ configuration: InputConfiguration, context: InputContext, timing: JournalTiming
+        _ configuration: InputConfiguration, framing: RecordFraming = RecordFraming(),
+        context: InputContext, timing: JournalTiming
     ) throws(InputError) {
         id = configuration.id
         options = configuration.journal
@@ -60,16 +69,21 @@ public final class JournalInput: Input {
         recordByteLimit = configuration.recordByteLimit
         clock = context.clock
         self.timing = timing
+        joinTimeout = framing.joinTimeout
         do throws(SystemError) {
             bell = try Bell()
         } catch {
             throw .system(input: configuration.id, error)
         }
-        var reading = Reading()
+        var cursor: String?
         for position in context.positions where position.input == configuration.id {
-            if case .cursor(let cursor) = position.place { reading.cursor = cursor }
+            if case .cursor(let place) = position.place { cursor = place }
         }
-        self.reading = Mutex(reading)
+        reading = Mutex(
+            Reading(
+                records: JournalRecords(
+                    framing, recordByteLimit: configuration.recordByteLimit, cursor: cursor),
+                tookAt: clock.monotonic(), cursor: cursor))
         snapshot.withLock { $0.quietSince = clock.monotonic() }
     }
 
@@ -125,20 +139,26 @@ public final class JournalInput: Input {
             throw error
         }
         let journal = try open(&reading)
-        var entries = Entries(collector: RecordCollector(recordByteLimit: recordByteLimit))
         do throws(SystemError) {
-            while !entries.collector.isFull, try advance(&reading, journal) {
-                try take(&reading, journal, &entries)
+            while !reading.records.collector.isFull {
+                guard try advance(&reading, journal) else {
+                    if isQuiet(reading) { reading.records.completeMessages(now: clock.now()) }
+                    break
+                }
+                try take(&reading, journal)
             }
         } catch {
             // What was read before goes on its way first.
             reading.error = error
         }
-        if entries.damagedCount > 0 {
+        if reading.damagedCount > 0 {
             reading.losses.append(
-                InputLoss(path: nil, reason: .vanished, recordCount: entries.damagedCount))
+                InputLoss(path: nil, reason: .vanished, recordCount: reading.damagedCount))
+            reading.damagedCount = 0
         }
-        if let batch = batch(&reading, entries) { return batch }
+        // A loss is committed with the place behind it, so nothing may wait before that.
+        if !reading.losses.isEmpty { reading.records.completeAll() }
+        if let batch = batch(&reading) { return batch }
         if let error = reading.error {
             reading.error = nil
             throw error
@@ -146,31 +166,26 @@ public final class JournalInput: Input {
         return nil
     }
 
-    /// What one turn has read.
-    private struct Entries {
-        var collector: RecordCollector
-        var cursors: [String] = []
-        var damagedCount: UInt64 = 0
+    /// True when records need not wait any longer for entries that may belong to them.
+    private func isQuiet(_ reading: borrowing Reading) -> Bool {
+        clock.monotonic().duration(since: reading.tookAt) >= joinTimeout
     }
 
     /// Takes the entry at hand.
-    private func take(
-        _ reading: inout Reading, _ journal: Journal, _ entries: inout Entries
-    ) throws(SystemError) {
+    private func take(_ reading: inout Reading, _ journal: Journal) throws(SystemError) {
         let cursor = try journal.cursor()
         switch try journal.field("MESSAGE", byteLimit: recordByteLimit) {
         case .value(let message, let isCut):
-            let entry = JournalCursor(cursor)
-            let host = try hostName(journal)[...]
-            if entries.collector.add(
-                message[...], offset: entry?.number ?? 0, host: host, time: entry?.time,
-                damage: isCut ? .cut : [])
-            {
-                entries.cursors.append(cursor)
-            }
-        case .missing: break
-        case .damaged: entries.damagedCount += 1
+            let entry = JournalRecords.Entry(
+                message: message, isCut: isCut, cursor: cursor, host: try hostName(journal))
+            let origin = reading.records.needsOrigin(message) ? try journal.origin() : nil
+            reading.records.add(entry, of: origin)
+        case .missing: reading.records.pass(cursor)
+        case .damaged:
+            reading.damagedCount += 1
+            reading.records.pass(cursor)
         }
+        reading.tookAt = clock.monotonic()
         reading.cursor = cursor
         reading.isAtUnread = false
         reading.failures = 0
@@ -186,10 +201,12 @@ public final class JournalInput: Input {
         return name
     }
 
-    private func batch(_ reading: inout Reading, _ entries: Entries) -> RecordBatch? {
-        let collector = entries.collector
+    private func batch(_ reading: inout Reading) -> RecordBatch? {
+        let collector = reading.records.collector
         let losses = reading.losses
-        guard let cursor = reading.cursor,
+        let isHolding = reading.records.isHolding
+        snapshot.withLock { $0.hasUnread = isHolding }
+        guard let cursor = reading.records.cursor,
             !collector.isEmpty || !losses.isEmpty || reading.tellsPlace
         else { return nil }
         if !snapshot.withLock({ $0.isReadable }) { look(&reading) }
@@ -209,8 +226,9 @@ public final class JournalInput: Input {
             records: collector.records,
             positions: [Position(input: id, place: .cursor(cursor))])
         batch.losses = losses
-        batch.naming = .cursors(entries.cursors)
+        batch.naming = .cursors(reading.records.cursors)
         collector.complete(&batch)
+        reading.records.removeComplete()
         return batch
     }
 
@@ -256,7 +274,9 @@ public final class JournalInput: Input {
         try journal.seekToTail()
         // Behind the tail there is no next: the entry before has to be found first.
         guard try journal.previous() == .entry else { return try journal.seekToHead() }
-        reading.cursor = try journal.cursor()
+        let tail = try journal.cursor()
+        reading.cursor = tail
+        reading.records.begin(behind: tail)
         reading.tellsPlace = true
     }
 
@@ -310,17 +330,19 @@ public final class JournalInput: Input {
     ) throws(SystemError) -> Bool {
         guard let journal = reading.journal else { return true }
         if clock.monotonic() >= reading.nextCheck ?? deadline { look(&reading) }
-        let left = max(.zero, deadline.duration(since: clock.monotonic()))
+        var left = max(.zero, deadline.duration(since: clock.monotonic()))
+        let isJoining = reading.records.isHolding && joinTimeout < left
+        if isJoining { left = joinTimeout }
         let hasTime: Bool
         if let changes = reading.changes {
             switch bell.wait(for: changes, timeout: left) {
             case .rung: return false
             case .readable: hasTime = true
-            case .timedOut: hasTime = false
+            case .timedOut: hasTime = isJoining
             }
         } else {
             if bell.wait(timeout: min(left, timing.poll)) { return false }
-            hasTime = left > timing.poll
+            hasTime = isJoining || left > timing.poll
         }
         if try journal.process() == .files {
             look(&reading)

@@ -6,6 +6,8 @@ extension InputLimit {
     public static let matchLimit = 100
     /// An entry that fails so often in a row is passed over.
     static let journalDamageLimit = 3
+    /// The most senders of messages of whom the rest of a record is left out at a time.
+    static let skippedOriginLimit = 1024
 
     /// `max_connections` unless it is configured.
     public static let defaultConnectionLimit = 256

@@ -24,9 +24,10 @@ struct RecordDraft {
     private(set) var lines: [UInt8]
     /// The host that logged it.
     private(set) var host: [UInt8]
-    /// When it was logged, and its last line.
+    /// When it was logged.
     let time: Timestamp?
-    private(set) var lastTime: Timestamp?
+    /// When its last line came.
+    private(set) var lastMoment: Timestamp?
     /// The number of its last line.
     private(set) var lastNumber: Int
     private(set) var lineCount = 1
@@ -42,17 +43,17 @@ struct RecordDraft {
     var depth = 0
 
     init(
-        _ piece: WrappedLine, _ bytes: Span<UInt8>, _ line: Range<Int>, _ number: Int,
-        damage: RecordDamage, skipBefore: LineSkip
+        _ piece: WrappedLine, at place: Int, _ number: Int, damage: RecordDamage,
+        skipBefore: LineSkip
     ) {
-        start = line.lowerBound
-        last = line.lowerBound
+        start = place
+        last = place
         origin = piece.origin
         text = piece.content
-        lines = piece.keepsLine ? WrapperReader.copy(bytes, line) : []
+        lines = piece.line
         host = piece.host
         time = piece.time
-        lastTime = piece.time
+        lastMoment = piece.moment
         lastNumber = number
         kind = piece.kind
         self.skipBefore = skipBefore
@@ -63,13 +64,11 @@ struct RecordDraft {
     var byteCount: Int { max(text.count, lines.count) }
 
     /// Adds the next piece of its line.
-    mutating func append(
-        _ piece: WrappedLine, _ bytes: Span<UInt8>, _ line: Range<Int>, _ number: Int
-    ) {
+    mutating func append(_ piece: WrappedLine, at place: Int, _ number: Int) {
         text += piece.content
-        if piece.keepsLine { lines += WrapperReader.copy(bytes, line) }
-        (last, lastNumber) = (line.lowerBound, number)
-        lastTime = piece.time ?? lastTime
+        lines += piece.line
+        (last, lastNumber) = (place, number)
+        lastMoment = piece.moment ?? lastMoment
     }
 
     /// Adds a line.
@@ -85,17 +84,26 @@ struct RecordDraft {
         }
         lineCount += 1
         (last, lastNumber) = (max(last, line.last), line.lastNumber)
-        lastTime = line.lastTime ?? lastTime
+        lastMoment = line.lastMoment ?? lastMoment
         damage.formUnion(line.damage)
     }
 
-    /// Takes the colours out of a line that is whole, and it out of a second wrapper.
+    /// Leaves nothing but its place, for it was handed out.
+    mutating func dissolve() {
+        state = .dissolved
+        (text, plain, lines, host) = ([], nil, [], [])
+    }
+
+    /// Takes the colours out of a line that is whole, and it out of the wrappers within the first.
     mutating func strip(_ wrappers: WrapperReader) {
         plain = ANSI.stripped(text)
-        let content = plain ?? text
-        guard kind != nil, let inner = wrappers.readInner(content.span) else { return }
-        plain = ANSI.stripped(inner.content) ?? inner.content
-        if host.isEmpty { host = inner.host }
+        guard kind != nil else { return }
+        for _ in 1..<InputLimit.wrapperLimit {
+            let content = plain ?? text
+            guard let inner = wrappers.readInner(content.span) else { return }
+            plain = ANSI.stripped(inner.content) ?? inner.content
+            if host.isEmpty { host = inner.host }
+        }
     }
 }
 

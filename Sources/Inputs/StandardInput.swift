@@ -68,6 +68,11 @@ public final class StandardInput: Input {
         }
     }
 
+    /// What waited for more lines.
+    public func remainder() -> RecordBatch? {
+        stream.withLock { reading in batch(&reading, reading.records.cut(at: .flushLines)) }
+    }
+
     /// Does nothing: nobody waits for an answer.
     public func committed(through position: Position) {
         // Whoever writes into a pipe waits for no answer.

@@ -17,6 +17,9 @@ final class SyslogConnection {
     /// True when the peer has ended it, or nothing more can be made of it.
     private(set) var isEnded = false
 
+    /// Whose the message before was, for lines of it that came as messages without a header.
+    var lastOrigin: [UInt8]?
+
     private var tls: TLSConnection?
 
     init(_ file: File, tls server: TLSServer?, byteLimit: Int, at now: MonotonicInstant) {

@@ -8,10 +8,22 @@ struct SyslogHeader: Sendable, Hashable {
     var host: Range<Int>?
     /// The program that logged it; nil when it is not said.
     var application: Range<Int>?
+    /// The number of its process; nil when it is not said.
+    var process: Range<Int>?
     /// When it was logged; nil when it is not said.
     var time: Range<Int>?
     /// The message itself, for the parser.
     var message: Range<Int>
+
+    /// Tells apart whose messages are, among those of one sender: by host, program and process.
+    func origin(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
+        var name: [UInt8] = []
+        for part in [host, application, process] {
+            if let part { name += bytes[part] }
+            name.append(0)
+        }
+        return name
+    }
 
     /// Reads the header of a message.
     init(_ bytes: ArraySlice<UInt8>) {
@@ -88,12 +100,14 @@ struct SyslogHeader: Sendable, Hashable {
             SyslogReader.isNil(time, in: reader.bytes)
                 || reader.isTime(time),
             let host = reader.takeToken(), let application = reader.takeToken(),
-            reader.takeToken() != nil, reader.takeToken() != nil, reader.takeStructuredData()
+            let process = reader.takeToken(), reader.takeToken() != nil,
+            reader.takeStructuredData()
         else { return nil }
         self.time = SyslogReader.isNil(time, in: reader.bytes) ? nil : time
         let isNamed = !SyslogReader.isNil(host, in: reader.bytes)
         self.host = isNamed && SyslogHeader.isHost(reader.bytes[host]) ? host : nil
         self.application = SyslogReader.isNil(application, in: reader.bytes) ? nil : application
+        self.process = SyslogReader.isNil(process, in: reader.bytes) ? nil : process
         _ = reader.take(UInt8(ascii: " "))
         reader.takeByteOrderMark()
         message = reader.index..<reader.bytes.endIndex
@@ -107,7 +121,7 @@ struct SyslogHeader: Sendable, Hashable {
         var ahead = reader
         // A first word that ends like a tag is one: the sender left its host out.
         if let tag = ahead.takeTag() {
-            application = tag
+            (application, process) = tag
             message = ahead.index..<end
             return
         }
@@ -117,7 +131,7 @@ struct SyslogHeader: Sendable, Hashable {
         self.host = host
         message = reader.index..<end
         guard let tag = reader.takeTag() else { return }
-        application = tag
+        (application, process) = tag
         message = reader.index..<end
     }
 }
@@ -235,15 +249,18 @@ private struct SyslogReader {
     }
 
     /// `name:`, `name[123]:` and the spaces behind it; nil when the next word is nothing like it.
-    mutating func takeTag() -> Range<Int>? {
+    mutating func takeTag() -> (name: Range<Int>, process: Range<Int>?)? {
         var ahead = self
         while let byte = ahead.byte, SyslogReader.isTagByte(byte) { ahead.index += 1 }
         let tag = index..<ahead.index
         guard !tag.isEmpty, tag.count <= SyslogReader.tagByteLimit else { return nil }
+        var process: Range<Int>?
         if ahead.take(UInt8(ascii: "[")) {
+            let start = ahead.index
             while let byte = ahead.byte, byte != UInt8(ascii: "]"), byte != UInt8(ascii: " ") {
                 ahead.index += 1
             }
+            process = start..<ahead.index
             guard ahead.take(UInt8(ascii: "]")) else { return nil }
         }
         guard ahead.take(UInt8(ascii: ":")) else { return nil }
@@ -251,7 +268,7 @@ private struct SyslogReader {
         guard ahead.byte == nil || ahead.byte == UInt8(ascii: " ") else { return nil }
         _ = ahead.take(UInt8(ascii: " "))
         self = ahead
-        return tag
+        return (tag, process)
     }
 
     static func isNil(_ token: Range<Int>, in bytes: ArraySlice<UInt8>) -> Bool {

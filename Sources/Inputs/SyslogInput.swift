@@ -19,6 +19,7 @@ public final class SyslogInput: Input {
     private let files: ListenerConfiguration.TLSFiles?
     private let recordByteLimit: Int
     private let zone: Zone
+    private let joins: Bool
     private let source: String
     private let clock: any TimeSource
     private let bell: Bell
@@ -31,6 +32,10 @@ public final class SyslogInput: Input {
     /// What the thread that reads keeps between two calls.
     private struct Serving: ~Copyable {
         var number: UInt64
+        var joiner: MessageJoiner
+        /// How long the input has waited with nothing to read. Records wait for more of their lines
+        /// by this clock: it stands still while the pipeline is full.
+        var idleTime = Timestamp(microseconds: 0)
         var connections: [SyslogConnection] = []
         var poller = Poller()
         /// Which connection is asked first, so that none is always last.
@@ -44,14 +49,16 @@ public final class SyslogInput: Input {
 
     /// Listens from now on; nothing is read before `next`.
     public init(
-        _ configuration: InputConfiguration, zone: Zone = .utc, context: InputContext
+        _ configuration: InputConfiguration, framing: RecordFraming = RecordFraming(),
+        context: InputContext
     ) throws(InputError) {
         guard let place = configuration.syslog.listener else { bug("a syslog input without place") }
         id = configuration.id
         options = configuration.syslog
         files = place.tls
         recordByteLimit = configuration.recordByteLimit
-        self.zone = zone
+        zone = framing.zone
+        joins = framing.joinsLines
         source = context.stream + " " + configuration.id
         clock = context.clock
         do throws(SystemError) {
@@ -71,7 +78,10 @@ public final class SyslogInput: Input {
         for position in context.positions where position.input == configuration.id {
             if case .count(let count) = position.place { number = max(number, count) }
         }
-        var serving = Serving(number: number)
+        var serving = Serving(
+            number: number,
+            joiner: MessageJoiner(
+                framing, recordByteLimit: configuration.recordByteLimit, patience: .none))
         if options.transport == .udp { serving.datagrams = DatagramBuffer() }
         self.serving = Mutex(serving)
         snapshot.withLock { $0.quietSince = clock.monotonic() }
@@ -158,15 +168,46 @@ public final class SyslogInput: Input {
             } else {
                 collect(&serving, into: &collector)
             }
+            serving.joiner.expire(at: serving.idleTime)
+            takeFinished(&serving, &collector)
             if let batch = batch(&serving, collector) { return batch }
-            let left = deadline.duration(since: clock.monotonic())
+            var left = deadline.duration(since: clock.monotonic())
             if left <= .zero { return nil }
+            if let due = serving.joiner.due {
+                // One more than it may wait: then it has waited too long.
+                let rest = due.microseconds - serving.idleTime.microseconds + 1
+                left = min(left, .microseconds(max(1, rest)))
+            }
+            let start = clock.monotonic()
             if try wait(&serving, left) { return nil }
+            let waited = clock.monotonic().duration(since: start).wholeNanoseconds / 1000
+            serving.idleTime = Timestamp(microseconds: serving.idleTime.microseconds + waited)
         }
         return nil
     }
 
+    /// What waited for more lines.
+    public func remainder() -> RecordBatch? {
+        serving.withLock { serving in
+            var collector = RecordCollector(recordByteLimit: recordByteLimit)
+            serving.joiner.completeAll()
+            takeFinished(&serving, &collector)
+            return batch(&serving, collector)
+        }
+    }
+
+    /// Moves the records that are complete into a batch.
+    private func takeFinished(_ serving: inout Serving, _ collector: inout RecordCollector) {
+        for draft in serving.joiner.takeFinished() {
+            _ = collector.add(
+                draft.text[...], offset: serving.number + UInt64(collector.records.count),
+                host: draft.host[...], time: draft.time, damage: draft.damage)
+        }
+    }
+
     private func batch(_ serving: inout Serving, _ collector: RecordCollector) -> RecordBatch? {
+        let isHolding = serving.joiner.isHolding
+        snapshot.withLock { $0.hasUnread = isHolding }
         guard !collector.isEmpty || serving.lostCount > 0 else { return nil }
         let now = clock.now()
         serving.number += UInt64(collector.records.count)
@@ -192,15 +233,35 @@ public final class SyslogInput: Input {
         return batch
     }
 
+    /// Adds a message to the batch, or to what waits for more lines.
+    ///
+    /// - Parameters:
+    ///   - sender: who sent it.
+    ///   - connection: where it came; nil for a datagram.
     private func add(
-        _ message: ArraySlice<UInt8>, _ damage: RecordDamage, _ serving: borrowing Serving,
+        _ message: ArraySlice<UInt8>, _ damage: RecordDamage, from sender: [UInt8],
+        _ connection: SyslogConnection?, _ serving: inout Serving,
         _ collector: inout RecordCollector
     ) {
         let header = SyslogHeader(message)
         let host = header.host.map { message[$0] } ?? []
-        _ = collector.add(
-            message[header.message], offset: serving.number + UInt64(collector.records.count),
-            host: host, time: time(header, message), damage: damage)
+        let content = message[header.message]
+        let time = time(header, message)
+        guard !serving.joiner.isRecord(content) else {
+            _ = collector.add(
+                content, offset: serving.number + UInt64(collector.records.count), host: host,
+                time: time, damage: damage)
+            return
+        }
+        var origin = sender + header.origin(message)
+        if joins, header.message == message.indices, let last = connection?.lastOrigin {
+            origin = last
+        }
+        connection?.lastOrigin = origin
+        serving.joiner.add(
+            content, of: .named(origin), host: host, time: time, arrival: serving.idleTime,
+            damage: damage)
+        takeFinished(&serving, &collector)
     }
 
     /// When the sender says that it was logged.
@@ -220,7 +281,9 @@ public final class SyslogInput: Input {
             for index in 0..<count {
                 guard let datagram = serving.datagrams?.datagram(index) else { continue }
                 let end = datagram.lastIndex { $0 != 0 } ?? datagram.startIndex - 1
-                add(datagram[datagram.startIndex..<end + 1], [], serving, &collector)
+                add(
+                    datagram[datagram.startIndex..<end + 1], [],
+                    from: serving.datagrams?.sender(index) ?? [], nil, &serving, &collector)
             }
             if count < Socket.datagramCountLimit { break }
         }
@@ -237,7 +300,7 @@ public final class SyslogInput: Input {
         let count = serving.connections.count
         for step in 0..<count {
             let connection = serving.connections[(serving.turn + step) % count]
-            take(from: connection, serving, &collector)
+            take(from: connection, &serving, &collector)
             if collector.isFull {
                 serving.turn = (serving.turn + step) % count
                 return
@@ -247,20 +310,29 @@ public final class SyslogInput: Input {
         let ended = serving.connections.filter(\.isEnded)
         for connection in ended {
             if let rest = connection.framing.finish() {
-                add(rest.bytes[...], rest.damage, serving, &collector)
+                add(rest, of: connection, &serving, &collector)
             }
         }
         if !ended.isEmpty { serving.connections.removeAll(where: \.isEnded) }
-        cutLongest(serving, &collector)
+        cutLongest(&serving, &collector)
+    }
+
+    private func add(
+        _ message: SyslogFraming.Message, of connection: SyslogConnection,
+        _ serving: inout Serving, _ collector: inout RecordCollector
+    ) {
+        add(
+            message.bytes[...], message.damage, from: Array(connection.file.path.utf8), connection,
+            &serving, &collector)
     }
 
     private func take(
-        from connection: SyslogConnection, _ serving: borrowing Serving,
+        from connection: SyslogConnection, _ serving: inout Serving,
         _ collector: inout RecordCollector
     ) {
         do throws(SyslogFraming.Fault) {
             while !collector.isFull, let message = try connection.framing.next() {
-                add(message.bytes[...], message.damage, serving, &collector)
+                add(message, of: connection, &serving, &collector)
             }
         } catch {
             // Where one message ends nobody knows, so nobody knows where the next begins.
@@ -270,7 +342,7 @@ public final class SyslogInput: Input {
     }
 
     /// Keeps the memory for unfinished messages bounded: the longest becomes a cut record.
-    private func cutLongest(_ serving: borrowing Serving, _ collector: inout RecordCollector) {
+    private func cutLongest(_ serving: inout Serving, _ collector: inout RecordCollector) {
         var total = serving.connections.reduce(0) { $0 + $1.framing.unfinishedByteCount }
         while total > InputLimit.unfinishedByteLimit {
             guard
@@ -279,7 +351,7 @@ public final class SyslogInput: Input {
                 }), let message = longest.framing.cut()
             else { return }
             total -= message.bytes.count
-            add(message.bytes[...], message.damage, serving, &collector)
+            add(message, of: longest, &serving, &collector)
         }
     }
 

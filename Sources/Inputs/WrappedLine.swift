@@ -29,6 +29,13 @@ struct WrappedLine {
     var host: [UInt8] = []
     /// When it was logged; nil when it is not said.
     var time: Timestamp?
+    /// When it came, where that and not `time` decides how long a record waits for more.
+    var arrival: Timestamp?
+    /// The line as it was read, where that is the record.
+    var line: [UInt8] = []
+
+    /// When it came, as far as how long a record waits for more is concerned.
+    var moment: Timestamp? { arrival ?? time }
 
     /// Whether the record is the line as it was read.
     var keepsLine: Bool { kind?.keepsLine ?? false }

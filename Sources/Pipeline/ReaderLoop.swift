@@ -78,6 +78,7 @@ final class ReaderLoop: Sendable {
             }
         }
         pulse.beat(.waiting)
+        if let batch = input.remainder() { _ = handOver(batch) }
         if isAnswering {
             _ = handover.waitUntilSettled(input: id, timeout: ReaderLoop.answerTime)
             answer()

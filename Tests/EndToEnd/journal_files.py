@@ -26,14 +26,17 @@ class Journal:
         assert self.tool, "systemd-journal-remote is missing; `make setup` installs it"
 
     def append(self, names, file="system.journal", **fields):
+        self.write([(message(name), fields) for name in names], file)
+
+    def write(self, entries, file="system.journal"):
         text = []
-        for name in names:
+        for line, fields in entries:
             self.count += 1
             lines = [f"__REALTIME_TIMESTAMP={START + self.count * 1000}",
                      f"__MONOTONIC_TIMESTAMP={self.count * 1000}",
                      "_BOOT_ID=00112233445566778899aabbccddeeff",
                      "_HOSTNAME=idp.example.com"]
-            members = {"MESSAGE": message(name), **fields}
+            members = {"MESSAGE": line, **fields}
             lines += [f"{key}={value}" for key, value in members.items()]
             text.append("\n".join(lines) + "\n\n")
         subprocess.run([str(self.tool), "-o", str(self.folder / file), "-"],

@@ -42,6 +42,49 @@ def test_each_entry_becomes_one_event_named_by_its_cursor(tmp_path, make_agent):
     assert {event["provider"]["host"] for event in events} == {"idp.example.com"}
 
 
+def audit_record(name):
+    """What CAS writes for a login, line by line; journald leaves out empty lines."""
+    return ["2026-11-20 09:00:01,001 INFO [org.apereo.inspektr.audit.support."
+            "Slf4jLoggingAuditTrailManager] - <Audit trail record BEGIN", "=" * 60,
+            f"WHO: {name}", f"WHAT: supplied credentials: [username: {name}]",
+            "ACTION: AUTHENTICATION_SUCCESS", "APPLICATION: CAS",
+            "WHEN: Fri Nov 20 09:00:01 CET 2026", "CLIENT IP ADDRESS: 192.0.2.17",
+            "SERVER IP ADDRESS: 198.51.100.9", "=" * 60, ">"]
+
+
+def test_lines_of_one_process_are_one_record_whatever_comes_between(tmp_path, make_agent):
+    journal, output = Journal(tmp_path / "journal"), tmp_path / "out.ndjson"
+    agent = make_agent([journal_input(journal.folder, parser="cas")], [file_sink(output)])
+    wanted, firsts = [], []
+    for turn in range(6):
+        people = [f"user{turn}a", f"user{turn}b"]
+        lines = [(line, {"_SYSTEMD_UNIT": "cas.service", "_PID": str(100 + index)})
+                 for pair in zip(*map(audit_record, people)) for index, line in enumerate(pair)]
+        firsts += [journal.count, journal.count + 1]
+        wanted += people
+        # The agent dies somewhere within the records and goes on.
+        agent.start()
+        for part in (lines[:9], lines[9:]):
+            journal.write(part)
+            time.sleep(0.05)
+            if turn % 2:
+                agent.kill()
+                agent.start()
+        agent.stop() if turn % 2 == 0 else agent.kill()
+    agent.start()
+    agent.wait_for(lambda: len({event["actor"]["name"] for event in ours(output)}) == len(wanted),
+                   20, "a record for each person")
+    agent.wait_delivered("out")
+    agent.stop()
+    events = {event["id"]: event for event in ours(output)}
+    assert sorted(event["actor"]["name"] for event in events.values()) == sorted(wanted)
+    assert {event["action"] for event in events.values()} == {"LoginSucceeded"}
+    cursors = journal.cursors()
+    assert set(events) == {
+        event_id("journal", cursors[first][0], "\n".join(audit_record(name)).encode())
+        for first, name in zip(firsts, wanted)}
+
+
 def test_kills_and_rotations_lose_and_repeat_nothing(tmp_path, make_agent):
     seed = random.SystemRandom().randrange(2**32)
     print(f"SEED={seed}")

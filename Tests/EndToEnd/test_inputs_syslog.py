@@ -48,6 +48,29 @@ def logger():
     return send
 
 
+def test_lines_of_one_program_are_one_record_and_a_stop_loses_none(tmp_path, make_agent):
+    port, output = free_port(), tmp_path / "out.ndjson"
+    agent = make_agent([syslog_input(port, "tcp", parser="cas")], [file_sink(output)]).start()
+    head = "<13>Nov 20 10:00:00 idp cas[{}]: "
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        for turn in range(2):
+            for line in ["2026-11-20 09:00:01,001 INFO [org.apereo.inspektr.audit.support."
+                         "Slf4jLoggingAuditTrailManager] - <Audit trail record BEGIN", "=" * 60,
+                         "WHO: {who}", "WHAT: supplied credentials: [username: {who}]",
+                         "ACTION: AUTHENTICATION_SUCCESS", "APPLICATION: CAS",
+                         "WHEN: Fri Nov 20 09:00:01 CET 2026", "CLIENT IP ADDRESS: 192.0.2.17",
+                         "SERVER IP ADDRESS: 198.51.100.9", "=" * 60, ">"]:
+                for process in (1, 2):
+                    text = head.format(process) + line.format(who=f"user{turn}{process}")
+                    client.sendall(text.encode() + b"\n")
+        agent.wait_read(2)
+        # The last of each process still waits for a line that may belong to it.
+        agent.stop()
+    assert sorted(event["actor"]["name"] for event in ours(output)) == [
+        "user01", "user02", "user11", "user12"]
+    assert {event["action"] for event in ours(output)} == {"LoginSucceeded"}
+
+
 def test_logger_speaks_udp_and_tcp_old_and_new(tmp_path, make_agent, logger):
     udp, tcp, output = free_port(), free_port(), tmp_path / "out.ndjson"
     agent = make_agent([syslog_input(udp, "udp"), {**syslog_input(tcp, "tcp"), "id": "tcp"}],

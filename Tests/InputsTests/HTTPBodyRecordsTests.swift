@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Events
+import Platform
 import Testing
 
 @testable import Inputs
@@ -8,8 +10,8 @@ struct HTTPBodyRecordsTests {
         _ text: String, _ form: HTTPRequestRules.Form = .json, limit: Int = 100
     ) throws -> [String] {
         let body = Array(text.utf8)
-        return try HTTPBodyRecords(body, form: form, countLimit: limit).ranges.map {
-            String(decoding: body[$0], as: UTF8.self)
+        return try HTTPBodyRecords(body, form: form, countLimit: limit).records.map {
+            String(decoding: body[$0.range], as: UTF8.self)
         }
     }
 
@@ -32,6 +34,27 @@ struct HTTPBodyRecordsTests {
     @Test func linesAreRecords() throws {
         #expect(try records("a b\r\n\n[c\nd", .lines) == ["a b", "[c", "d"])
         #expect(try records("a b\nc", .either) == ["a b", "c"])
+    }
+
+    @Test func linesAreJoinedWithinABody() throws {
+        var framing = RecordFraming(
+            recordStart: try RegularExpression("^[0-9{]"), recordLineLimit: 3)
+        func split(_ text: String) throws -> [(String, Bool)] {
+            let body = Array(text.utf8)
+            return try HTTPBodyRecords(body, form: .lines, framing: framing, countLimit: 9)
+                .records.map {
+                    (String(decoding: body[$0.range], as: UTF8.self), $0.damage.contains(.cut))
+                }
+        }
+        let joined = try split("stray\n1 a\r\n at b\r\n\r\n2 c\n{\"a\":1}\nd\n3\n\u{1B}[31m4\n")
+        #expect(
+            joined.map(\.0)
+                == ["stray", "1 a\r\n at b", "2 c", "{\"a\":1}", "d", "3", "\u{1B}[31m4"])
+        let long = try split("1\n a\n b\n c\n d\n2\n")
+        #expect(long.map(\.0) == ["1\n a\n b", "2"])
+        #expect(long.map(\.1) == [true, false])
+        framing.recordStart = nil
+        #expect(try split("1\n a\n").map(\.0) == ["1", " a"])
     }
 
     @Test(arguments: [

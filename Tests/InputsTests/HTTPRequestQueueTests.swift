@@ -32,7 +32,9 @@ struct HTTPRequestQueueTests {
     {
         let body = Array(String(repeating: "x", count: records).utf8)
         return .init(
-            body: body, ranges: (0..<records).map { $0..<$0 + 1 }, reply: name,
+            body: body,
+            records: (0..<records).map { Record(start: UInt32($0), count: 1, offset: 0) },
+            reply: name,
             arrival: MonotonicInstant(nanoseconds: second * 1_000_000_000))
     }
 

@@ -29,14 +29,15 @@ struct JournalInputTests {
 
     private func input(
         positions: [Position] = [], start: InputConfiguration.Start = .beginning,
-        recordByteLimit: Int = 4096, _ change: (inout JournalConfiguration) -> Void = { _ in }
+        recordByteLimit: Int = 4096, framing: RecordFraming = RecordFraming(),
+        _ change: (inout JournalConfiguration) -> Void = { _ in }
     ) throws -> JournalInput {
         var configuration = InputConfiguration(
             id: "journal", kind: .journal, startAt: start, recordByteLimit: recordByteLimit)
         configuration.journal.source = .folder(folder.path)
         change(&configuration.journal)
         return try JournalInput(
-            configuration, context: InputContext(positions: positions),
+            configuration, framing: framing, context: InputContext(positions: positions),
             timing: JournalTiming(
                 poll: .milliseconds(20), firstRetry: .milliseconds(10),
                 longestRetry: .milliseconds(20)))
@@ -101,6 +102,74 @@ struct JournalInputTests {
         let before = try read(try input(), 1)
         try folder.remove("a.journal")
         #expect(try read(try input(positions: before.flatMap(\.positions)), 1).isEmpty)
+    }
+
+    /// Records begin with a digit or a brace, and the last line of one waits no longer than that.
+    private static func joining(_ wait: Duration = .milliseconds(50)) throws -> RecordFraming {
+        RecordFraming(recordStart: try RegularExpression("^[0-9{]"), joinTimeout: wait)
+    }
+
+    private static func number(_ batch: RecordBatch?) -> UInt64? {
+        guard case .cursor(let cursor)? = batch?.positions.first?.place else { return nil }
+        return JournalCursor(cursor)?.number
+    }
+
+    @Test func linesOfOneProcessAreJoinedUnderTheCursorOfTheFirst() throws {
+        func of(_ process: String) -> [(name: String, value: String)] {
+            [("_SYSTEMD_UNIT", "idp.service"), ("_PID", process)]
+        }
+        try append(
+            entry("1 a", 1, of("7")), entry("2 b", 1, of("8")), entry(" at a", 1, of("7")),
+            entry("{\"c\":1}", 1, of("8")), entry(" at 2", 1, of("8")), entry("3", 1, of("7")))
+        let input = try input(framing: Self.joining())
+        let batches = try read(input, 5)
+        #expect(texts(batches) == ["1 a\n at a", "2 b", "{\"c\":1}", " at 2", "3"])
+        #expect(batches.flatMap(\.records).map(\.offset) == [1, 2, 4, 5, 6])
+        let cursors = batches.flatMap { batch in
+            if case .cursors(let cursors) = batch.naming { cursors } else { [] as [String] }
+        }
+        #expect(cursors.compactMap { JournalCursor($0)?.number } == [1, 2, 4, 5, 6])
+        #expect(Self.number(batches.last) == 6)
+        #expect(!input.state.hasUnread)
+    }
+
+    @Test func thePlaceNeverPassesWhatWaits() throws {
+        try append(entry("1 a", 1), entry("2 b", 2), entry(" at b", 2))
+        let early = try input(framing: Self.joining(.seconds(100)))
+        let first = try read(early, 1)
+        #expect(texts(first) == ["1 a"])
+        // The second one waits, so what is kept stands before it.
+        #expect(Self.number(first.last) == 1)
+        #expect(early.state.hasUnread)
+        try append(entry(" at c", 2), entry("3", 3))
+        let later = try input(
+            positions: first.flatMap(\.positions), framing: Self.joining(.seconds(100)))
+        let second = try read(later, 1)
+        #expect(texts(second) == ["2 b\n at b\n at c"])
+        #expect(second.flatMap(\.records).map(\.offset) == [2])
+        #expect(Self.number(second.last) == 4)
+        // The one that went on reading comes to the same.
+        let same = try read(early, 1)
+        #expect(texts(same) == texts(second))
+        #expect(same.first?.naming == second.first?.naming)
+    }
+
+    @Test func entriesThatLieTooFarApartAreNotJoined() throws {
+        try append(entry("1", 1), entry(" late", 5), entry("2", 6))
+        let input = try input(framing: Self.joining(.seconds(2)))
+        #expect(texts(try read(input, 2)) == ["1", " late"])
+    }
+
+    @Test func aMessageThatJournaldOrDockerCutIsOne() throws {
+        let long = "1 " + String(repeating: "x", count: 1500)
+        let process = (name: "_PID", value: "7")
+        let docker = (name: "CONTAINER_ID_FULL", value: "c1")
+        try append(
+            entry(long, 1, [process, ("_LINE_BREAK", "line-max")]), entry("yz", 1, [process]),
+            entry(long, 1, [docker, ("CONTAINER_PARTIAL_MESSAGE", "true")]),
+            entry("end", 1, [docker]))
+        let input = try input()
+        #expect(texts(try read(input, 2)) == [long + "yz", long + "end"])
     }
 
     @Test func onlyWantedUnitsAndMatchesAreRead() throws {

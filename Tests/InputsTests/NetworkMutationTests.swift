@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Events
 import Platform
 import Testing
 
@@ -107,7 +108,7 @@ struct NetworkMutationTests {
                     else { continue }
                     var end = 0
                     var isSound = true
-                    for range in records.ranges {
+                    for range in records.records.map(\.range) {
                         isSound = isSound && !range.isEmpty && range.lowerBound >= end
                         end = range.upperBound
                     }

@@ -11,7 +11,8 @@ import Testing
 struct SyslogInputTests {
     private func input(
         _ transport: SyslogConfiguration.Transport = .tcp, positions: [Position] = [],
-        recordByteLimit: Int = 4096, _ change: (inout SyslogConfiguration) -> Void = { _ in }
+        recordByteLimit: Int = 4096, framing: RecordFraming = RecordFraming(),
+        _ change: (inout SyslogConfiguration) -> Void = { _ in }
     ) throws -> SyslogInput {
         var configuration = InputConfiguration(
             id: "in", kind: .syslog, recordByteLimit: recordByteLimit)
@@ -20,7 +21,57 @@ struct SyslogInputTests {
             address: try #require(ListenAddress("127.0.0.1:0")))
         change(&configuration.syslog)
         return try SyslogInput(
-            configuration, context: InputContext(stream: "host/0123", positions: positions))
+            configuration, framing: framing,
+            context: InputContext(stream: "host/0123", positions: positions))
+    }
+
+    /// Records begin with a digit, and the last line of one waits no longer than that.
+    private static func joining(_ wait: Duration = .seconds(20)) throws -> RecordFraming {
+        RecordFraming(recordStart: try RegularExpression("^\\d"), joinTimeout: wait)
+    }
+
+    @Test func linesOfOneProgramAreJoinedAndThoseOfOthersStandBetween() throws {
+        let input = try input(framing: Self.joining())
+        let one = try LoopbackClient(input.port)
+        let two = try LoopbackClient(input.port)
+        try one.send("<13>Nov 21 10:00:00 h a[1]: 1 x\n<13>Nov 21 10:00:00 h a[2]: 2 y\n")
+        #expect(try input.next(waitingAtMost: .milliseconds(200)) == nil)
+        #expect(input.state.hasUnread)
+        try two.send("<13>Nov 21 10:00:00 h a[1]: 3 z\n")
+        try one.send("<13>Nov 21 10:00:00 h a[1]:  at x\n<14>1 - h a 2 - -  at y\n")
+        // A sender that breaks a message at its line feeds puts no header before the rest.
+        try one.send(" still y\n<13>Nov 21 10:00:00 h a[1]: 4\n<13>Nov 21 10:00:00 h a[2]: 5\n")
+        try two.send("<13>Nov 21 10:00:00 h a[1]: 6\n")
+        let batches = try read(input, 3)
+        #expect(Set(texts(batches)) == ["1 x\n at x", "2 y\n at y\n still y", "3 z"])
+        #expect(batches.flatMap(\.records).map(\.offset) == [0, 1, 2])
+        #expect(batches.last?.positions == [Position(input: "in", place: .count(3))])
+        // What waits when reading ends is handed out, for nobody sends it again.
+        let rest = try #require(input.remainder())
+        #expect(Set(texts([rest])) == ["4", "5", "6"])
+        #expect(rest.positions == [Position(input: "in", place: .count(6))])
+        #expect(input.remainder() == nil)
+    }
+
+    @Test func aRecordWaitsForItsNextLineNoLongerThanItsTime() throws {
+        let input = try input(framing: Self.joining(.milliseconds(50)))
+        let client = try LoopbackClient(input.port)
+        try client.send("<13>Nov 21 10:00:00 h a: 1\n<13>Nov 21 10:00:00 h a:  more\n")
+        #expect(texts(try read(input, 1)) == ["1\n more"])
+        #expect(!input.state.hasUnread)
+    }
+
+    @Test func datagramsOfTwoSendersAreNotJoined() throws {
+        let input = try input(.udp, framing: Self.joining())
+        let one = try LoopbackClient(input.port, .datagram)
+        let two = try LoopbackClient(input.port, .datagram)
+        try one.send("<13>Nov 21 10:00:00 h a: 1")
+        try two.send("<13>Nov 21 10:00:00 h a: 2")
+        try one.send("<13>Nov 21 10:00:00 h a:  one")
+        try two.send("<13>Nov 21 10:00:00 h a:  two")
+        _ = try input.next(waitingAtMost: .milliseconds(200))
+        let rest = try #require(input.remainder())
+        #expect(texts([rest]) == ["1\n one", "2\n two"])
     }
 
     @Test func datagramsAreRecordsWithoutTheirHeaders() throws {

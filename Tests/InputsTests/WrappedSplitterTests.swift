@@ -120,6 +120,17 @@ struct WrappedSplitterTests {
         #expect(seen[0].record.hasPrefix("<14>Nov 20") && seen[0].host == "node1")
     }
 
+    @Test func asManyWrappersArePeeledAsTheLimitSays() {
+        let header = "<14>Nov 20 08:00:00 a b: "
+        for count in 1...InputLimit.wrapperLimit + 1 {
+            let line = String(repeating: header, count: count) + "x\n"
+            let left = max(0, count - InputLimit.wrapperLimit)
+            #expect(
+                Self.split(line, Self.auto).seen.map(\.body)
+                    == [String(repeating: header, count: left) + "x"])
+        }
+    }
+
     @Test func aThirdWrapperStaysAndSoDoesWhatIsInANamedOne() {
         let third = "<14>Nov 20 08:00:00 a b: <14>Nov 20 08:00:00 c d: x"
         #expect(

@@ -89,12 +89,14 @@ int sealtail_accept(int descriptor);
 int sealtail_set_receive_buffer(int descriptor, int byte_count);
 /// How many datagrams the kernel has dropped since the socket was made; 0 where it does not say.
 uint32_t sealtail_dropped_datagrams(int descriptor);
-enum { SEALTAIL_DATAGRAM_LIMIT = 64 };
+enum { SEALTAIL_DATAGRAM_LIMIT = 64, SEALTAIL_SENDER_BYTE_COUNT = 28 };
 /// Receives at most SEALTAIL_DATAGRAM_LIMIT datagrams without waiting, each into its own `room`
-/// bytes of `buffer`. `sizes` gets what each of them had before it was cut to its room.
+/// bytes of `buffer`. `sizes` gets what each of them had before it was cut to its room, `senders`
+/// the address of each, SEALTAIL_SENDER_BYTE_COUNT bytes a datagram.
 /// Returns how many came, -1 with errno when none did.
 int sealtail_receive_datagrams(
-    int descriptor, uint8_t *buffer, size_t room, unsigned limit, size_t *sizes);
+    int descriptor, uint8_t *buffer, size_t room, unsigned limit, size_t *sizes,
+    uint8_t *senders);
 
 /// A name that is being resolved by getaddrinfo_a(3), which has threads of its own.
 typedef struct sealtail_lookup sealtail_lookup;

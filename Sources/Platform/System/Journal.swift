@@ -174,6 +174,27 @@ public final class Journal: @unchecked Sendable {
         return .value(Array(bytes.prefix(byteLimit)), isCut: bytes.count > byteLimit)
     }
 
+    /// Members of the entry, at most so many bytes of each; empty where there is none, or it cannot
+    /// be read.
+    public func fields(_ names: [String], byteLimit: Int) throws(SystemError) -> [[UInt8]] {
+        var values = [[UInt8]](repeating: [], count: names.count)
+        let signs = names.map { Array("\($0)=".utf8) }
+        sd_journal_restart_data(handle)
+        while true {
+            var start: UnsafeRawPointer?
+            var count = 0
+            // Safe because libsystemd keeps the bytes until the next call; they are copied here.
+            let result = sd_journal_enumerate_available_data(handle, &start, &count)
+            try check(result, "read members in")
+            guard result > 0, let start else { return values }
+            let member = UnsafeRawBufferPointer(start: start, count: count)
+            for (index, sign) in signs.enumerated()
+            where values[index].isEmpty && member.starts(with: sign) {
+                values[index] = Array(member.dropFirst(sign.count).prefix(byteLimit))
+            }
+        }
+    }
+
     /// libsystemd leaves out members that it cannot read, so a missing one may be a damaged one.
     private func hasDamagedMember() -> Bool {
         sd_journal_restart_data(handle)

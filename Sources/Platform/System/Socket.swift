@@ -137,12 +137,15 @@ public enum Socket {
 public struct DatagramBuffer: ~Copyable {
     private var bytes: [UInt8]
     private var sizes: [Int]
+    private var senders: [UInt8]
 
     /// Makes room for `Socket.datagramCountLimit` datagrams.
     public init() {
         bytes = [UInt8](
             repeating: 0, count: Socket.datagramCountLimit * Socket.datagramByteLimit)
         sizes = [Int](repeating: 0, count: Socket.datagramCountLimit)
+        senders = [UInt8](
+            repeating: 0, count: Socket.datagramCountLimit * Int(SEALTAIL_SENDER_BYTE_COUNT))
     }
 
     /// Receives what is there and says how many datagrams that are; 0 for none.
@@ -150,10 +153,10 @@ public struct DatagramBuffer: ~Copyable {
         // Safe because the buffer has room for as many datagrams of the longest kind as are asked.
         let count = bytes.withUnsafeMutableBufferPointer { room in
             sizes.withUnsafeMutableBufferPointer { sizes in
-                // Safe because both buffers outlive the call.
+                // Safe because all three outlive the call, and there is room for each sender.
                 sealtail_receive_datagrams(
                     file.descriptor, room.baseAddress, Socket.datagramByteLimit,
-                    UInt32(Socket.datagramCountLimit), sizes.baseAddress)
+                    UInt32(Socket.datagramCountLimit), sizes.baseAddress, &senders)
             }
         }
         if count >= 0 { return Int(count) }
@@ -165,6 +168,13 @@ public struct DatagramBuffer: ~Copyable {
     public func datagram(_ index: Int) -> ArraySlice<UInt8> {
         let start = index * Socket.datagramByteLimit
         return bytes[start..<start + min(sizes[index], Socket.datagramByteLimit)]
+    }
+
+    /// The socket that sent one of the datagrams received last, in the kernel's words: to tell one
+    /// from another.
+    public func sender(_ index: Int) -> [UInt8] {
+        let count = Int(SEALTAIL_SENDER_BYTE_COUNT)
+        return Array(senders[index * count..<(index + 1) * count])
     }
 }
 
