@@ -18,8 +18,9 @@ struct SealerLoop: ~Copyable {
     static let heartbeat = Duration.milliseconds(500)
     /// How long a commit that failed rests before it is tried again.
     static let retryDelay = Duration.milliseconds(500)
-    /// The longest a commit waits for sinks that keep up, and for no longer than it took itself.
-    static let readerPatience = Duration.milliseconds(50)
+    /// The longest a commit waits for sinks that keep up, and for no longer than this times what it
+    /// took itself: enough for a thread that the kernel lets run late.
+    static let readerPatience = (longest: Duration.milliseconds(50), turns: 4)
 
     let handover: Handover
     let ledger: Ledger
@@ -80,8 +81,9 @@ struct SealerLoop: ~Copyable {
                 isCommitted = commit(taken.batches)
                 lastCommit = clock.monotonic()
                 // What is read was paid for; to read the disk for it again costs more than to wait.
+                let patience = SealerLoop.readerPatience
                 let turn = lastCommit.duration(since: now)
-                ledger.waitForReaders(atMost: min(turn, SealerLoop.readerPatience))
+                ledger.waitForReaders(atMost: min(turn * patience.turns, patience.longest))
             }
             if isCommitted, let terms = taken.terms {
                 isCommitted = changeStream(because: terms.reason, to: terms)
