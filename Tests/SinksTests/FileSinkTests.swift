@@ -72,13 +72,13 @@ import Testing
     }
 
     /// A named pipe that nobody reads takes 64 KiB and then holds its writer for ever.
-    @Test(arguments: ["pipe", "folder", "device"])
+    @Test(arguments: ["pipe", "folder"])
     func whatIsNoFileIsRefusedAndNotWaitedFor(kind: String) throws {
         let folder = try TemporaryFolder()
-        switch kind {
-        case "pipe": try folder.createPipe("out")
-        case "folder": try folder.createFolder("out")
-        default: try FileSystem.createLink(folder("out"), to: "/dev/null")
+        if kind == "pipe" {
+            try folder.createPipe("out")
+        } else {
+            try folder.createFolder("out")
         }
         let sink = try sink(folder("out"))
         let batch = Samples.delivery(200)

@@ -115,22 +115,24 @@ final class FileSink: Sink, @unchecked Sendable {
     }
 
     /// Why nothing is written to what lies at the path: only a file keeps what it is given, and
-    /// a pipe that nobody reads would hold the sink for ever.
+    /// a pipe that nobody reads would hold the sink for ever. A device is the operator's choice.
     private var refusal: DeliveryError? {
-        guard let kind = try? FileSystem.status(path).kind, kind != .regular else { return nil }
+        guard let kind = try? FileSystem.status(path).kind, let words = Self.words(kind)
+        else { return nil }
         let reason =
-            "\(path): is \(Self.words(kind)) and no file, so it keeps nothing; "
+            "\(path): is \(words) and no file, so it keeps nothing; "
             + "name a file, or use a sink of type stdout"
         return .alarm(reason: reason, code: .place)
     }
 
-    private static func words(_ kind: FileStatus.Kind) -> String {
+    /// What cannot be written to as a file is; nil for what can.
+    private static func words(_ kind: FileStatus.Kind) -> String? {
         switch kind {
+        case .regular, .device: nil
         case .pipe: "a pipe"
         case .directory: "a folder"
         case .socket: "a socket"
-        case .device: "a device"
-        case .regular, .symbolicLink, .other: "something else"
+        case .symbolicLink, .other: "something else"
         }
     }
 
@@ -157,10 +159,14 @@ final class FileSink: Sink, @unchecked Sendable {
         }
         do throws(SystemError) {
             var file = try openFile()
+            let status = try file.status()
+            guard status.kind == .regular else {
+                try output.withBytes { (bytes) throws(SystemError) in try file.writeNext(bytes) }
+                return nil
+            }
             // What the last stop has left uncompressed.
             if isFirst { beginArchive() }
             isFirst = false
-            let status = try file.status()
             var start = status.byteCount
             if let rotation,
                 rotation.isDue(
