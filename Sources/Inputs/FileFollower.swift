@@ -91,7 +91,7 @@ final class FileFollower {
     /// Rests after a batch that was the last there was, so that lines which are written one by one
     /// are not read, parsed and sealed one by one.
     private func gather(until deadline: MonotonicInstant) {
-        guard queue.isEmpty, notices.isEmpty else { return }
+        guard notices.isEmpty, !queue.hasUnread else { return }
         let end = min(lastBatch.advanced(by: timing.gather), deadline)
         let now = clock.monotonic()
         if now < end { isWoken = watch.rest(end.duration(since: now)) }

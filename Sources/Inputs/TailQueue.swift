@@ -8,6 +8,9 @@ struct TailQueue {
     var count: Int { list.count - start }
     var isEmpty: Bool { count == 0 }
 
+    /// Whether one of them has bytes that were not looked at.
+    var hasUnread: Bool { list[start...].contains(where: \.hasUnread) }
+
     mutating func append(_ tail: FileTail) {
         list.append(tail)
     }

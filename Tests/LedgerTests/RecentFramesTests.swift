@@ -63,9 +63,7 @@ struct RecentFramesTests {
         try ledger.append(maker.make(count: 1))
         let first = try #require(try ledger.read(from: .beginning, as: "siem"))
         for _ in 0..<4 {
-            var batch = maker.make(count: 1)
-            batch.bodies += [UInt8](repeating: 32, count: 700 << 10)
-            try ledger.append(batch)
+            try ledger.append(maker.makeLarge(byteCount: 700 << 10))
         }
         let reader = try Thread.start(name: "reader") {
             var place = first.next
@@ -75,13 +73,21 @@ struct RecentFramesTests {
         ledger.waitForReaders(atMost: .seconds(3600))
         reader.join()
         for _ in 0..<4 {
-            var batch = maker.make(count: 1)
-            batch.bodies += [UInt8](repeating: 32, count: 700 << 10)
-            try ledger.append(batch)
+            try ledger.append(maker.makeLarge(byteCount: 700 << 10))
         }
         #expect(ledger.state.withLock { !$0.recent.hasRoom })
         ledger.waitForReaders(atMost: .milliseconds(1))
         ledger.waitForReaders(atMost: .seconds(3600))
         #expect(ledger.state.withLock { !$0.recent.isAwaited })
+    }
+}
+
+extension BatchMaker {
+    /// One event whose body is padded to about this length.
+    fileprivate mutating func makeLarge(byteCount: Int) -> SealedBatch {
+        var batch = make(count: 1)
+        batch.bodies += [UInt8](repeating: 32, count: byteCount)
+        batch.events[0].end = batch.bodies.count
+        return batch
     }
 }
