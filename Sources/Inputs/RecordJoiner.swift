@@ -241,16 +241,22 @@ struct RecordJoiner: ~Copyable {
         if joiner.joins { skip.lanes[.file, default: LaneSkip()].continuation = true }
     }
 
+    /// The origins as their records began, so that records end in this order.
+    private var lanesInOrder: [(key: LineOrigin, value: Lane)] {
+        func first(_ lane: Lane) -> Int { lane.record ?? lane.part ?? .max }
+        return lanes.sorted { first($0.value) < first($1.value) }
+    }
+
     /// Ends everything that waits, whatever is missing of it.
     mutating func completeAll() {
-        for origin in Array(lanes.keys) { end(origin) }
+        for (origin, _) in lanesInOrder { end(origin) }
         emitComplete()
     }
 
     /// Ends records of whole lines. A line of which pieces are missing waits on, as it does in a
     /// file that nobody wrapped, unless its writer must have given it up.
     mutating func completeLines(now: Timestamp) {
-        for (origin, lane) in Array(lanes) {
+        for (origin, lane) in lanesInOrder {
             if let part = lane.part, let time = drafts[part - base].lastMoment,
                 abs(now.microseconds - time.microseconds)
                     < RecordJoiner.abandonedAfter
@@ -297,6 +303,11 @@ struct RecordJoiner: ~Copyable {
         guard place > roomEnd else { return }
         roomEnd = place + framing.recordByteLimit
         for index in drafts.indices where drafts[index].state == .complete { finish(index) }
+        // Records that overlap without end have no place between them to go on from: the first
+        // that is open has to do, and shows the last lines of those before it again.
+        let done = drafts.prefix { $0.state != .open }.count
+        drafts.removeFirst(done)
+        base += done
         let left = drafts.reduce(0) { $0 + $1.byteCount }
         if left > RecordSplitter.wrappedByteLimit(framing.recordByteLimit) { completeAll() }
     }

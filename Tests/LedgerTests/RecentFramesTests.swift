@@ -59,7 +59,7 @@ struct RecentFramesTests {
 
     @Test func aReaderThatReadsEndsTheWaitAndOneThatDoesNotIsWaitedForOnce() throws {
         var maker = BatchMaker(seed: 32)
-        let (ledger, _) = try openLedger(MemoryDisk())
+        let (ledger, _) = try openLedger(MemoryDisk(), LedgerConfiguration())
         try ledger.append(maker.make(count: 1))
         let first = try #require(try ledger.read(from: .beginning, as: "siem"))
         for _ in 0..<4 {
