@@ -24,13 +24,6 @@ import Testing
             }
         }
 
-        func model(version: Int) -> DocumentModel {
-            switch self {
-            case .ecs: .ecs(version: version)
-            case .ocsf: .ocsf(version: version)
-            }
-        }
-
         var carrier: String {
             switch self {
             case .ecs: "event.original"
@@ -87,57 +80,6 @@ import Testing
         }
     }
 
-    /// What was delivered before an upgrade is compared with what was made then.
-    @Test(arguments: Model.allCases)
-    func documentsOfEveryVersionAreComparedByTheirOwn(model: Model) throws {
-        let comparer = model.comparer()
-        let started = Samples.full(
-            action: "AgentStarted", target: "agent", actor: "system", leavingOut: [])
-        for version in 1...DocumentModel.newestVersion {
-            var rendering = DocumentRendering(model.model(version: version))
-            for body in Self.bodies {
-                let bytes = Array(body.utf8)
-                var output = ByteWriter()
-                #expect(rendering.append(body: bytes.span, leaf: Self.leaf(bytes), to: &output))
-                let document = output.makeArray()
-                let found = comparer.compare(document: document.span, signedBytes: bytes.span)
-                #expect(found == .compared([]), "\(version): \(body)")
-            }
-            // The version that a document names decides what has to be there.
-            let bytes = Array(started.utf8)
-            var output = ByteWriter()
-            #expect(rendering.append(body: bytes.span, leaf: Self.leaf(bytes), to: &output))
-            let other = output.makeString().replacingFirst(
-                "\"mapping\":\"\(version)\"", "\"mapping\":\"\(3 - version)\"")
-            let found = comparer.compare(
-                document: Array(other.utf8).span, signedBytes: bytes.span)
-            guard case .compared(let differences) = found else {
-                Issue.record("not compared")
-                continue
-            }
-            #expect(differences.contains { $0.path.hasSuffix(".agent.predecessor") })
-        }
-    }
-
-    private static func leaf(_ bytes: [UInt8]) -> Digest {
-        SHA256.leaf(bytes.span)
-    }
-
-    /// Without it nobody finds a cloned agent among documents.
-    @Test(arguments: Model.allCases)
-    func whatTheAgentSaysOfItselfCanBeLookedUp(model: Model) throws {
-        let body = Samples.full(
-            action: "AgentStarted", target: "agent", actor: "system", leavingOut: [])
-        var rendering = model.rendering()
-        var output = ByteWriter()
-        #expect(rendering.append(body: Array(body.utf8).span, leaf: .zero, to: &output))
-        let document = try JSONDocument(reading: output.makeArray())
-        let said = try JSONDocument(reading: Array(body.utf8))
-        let path = model == .ecs ? "oauth.agent" : "unmapped.agent"
-        #expect(document.value(at: path) != nil)
-        #expect(document.value(at: path) == said["agent"])
-    }
-
     private static func hasEachMemberOnce(_ document: JSONDocument) -> Bool {
         switch document {
         case .object(let members):
@@ -153,7 +95,7 @@ import Testing
 
     /// What the document says can be looked up: each value of the event stands somewhere in it.
     @Test func nothingIsLostOnTheWayToOCSF() throws {
-        let only: Set<String> = ["schema", "raw", "origin", "severity", "outcome"]
+        let only: Set<String> = ["schema", "raw", "agent", "origin", "severity", "outcome"]
         var rendering = DocumentRendering.ocsf()
         for body in Self.bodies {
             var output = ByteWriter()
@@ -169,10 +111,11 @@ import Testing
         }
     }
 
-    // Types become numbers and moments milliseconds, and a set of members has a place only for
-    // the first.
+    // Types become numbers and moments milliseconds; the host has no place in some classes, and
+    // a set of members only for the first.
     private static func mayBeLost(_ key: String, in document: JSONDocument) -> Bool {
         ["actor.type", "target.type", "observed", "token.expires"].contains(key)
+            || key == "provider.host" && document["dst_endpoint"] == nil
             || key == "target.email"
     }
 

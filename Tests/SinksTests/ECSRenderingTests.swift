@@ -34,7 +34,7 @@ import Testing
         "http":{"response":{"status_code":401}},\
         "related":{"user":["bob","h1:AAAAAAAAAAAAAAAAAAAAAA","u-2","zoë"],"ip":["203.0.113.24"]},\
         "labels":{"site":"fra1"},"oauth":{"auth":{"methods":["otp","pwd"]},"endpoint":"login",\
-        "actor_type":"user","outcome":"denied","mapping":"2"},"tags":["preserve_original_event"],\
+        "actor_type":"user","outcome":"denied","mapping":"1"},"tags":["preserve_original_event"],\
         "integrity":INTEGRITY}
         """
 

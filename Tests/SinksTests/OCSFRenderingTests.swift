@@ -58,7 +58,7 @@ import Testing
             "session":{"uid":"h1:s","expiration_reason":"policy"},\
             "auth_factors":[{"factor_type_id":7,"factor_type":"OTP"},\
             {"factor_type_id":11,"factor_type":"Password"}],"is_mfa":true,"is_remote":true,\
-            "unmapped":{"action":"LoginFailed","auth":{"methods":["otp","pwd"]},"mapping":"2",\
+            "unmapped":{"action":"LoginFailed","auth":{"methods":["otp","pwd"]},"mapping":"1",\
             "signed_event":"\(escaped.makeString())"}}
             """
         var rendering = DocumentRendering.ocsf()

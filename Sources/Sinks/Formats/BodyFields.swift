@@ -54,7 +54,7 @@ struct QuotedWord: Sendable {
 
 /// The groups of fields that are copied as a whole.
 enum BodyGroup: Int, Sendable, CaseIterable {
-    case agent, auth, change, grant, scope, session, target, token
+    case auth, change, grant, scope, session, target, token
 }
 
 /// Where the value of each field stands in a canonical body.

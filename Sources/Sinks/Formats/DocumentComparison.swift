@@ -41,44 +41,22 @@ public struct DocumentDifference: Sendable, Equatable, CustomStringConvertible {
 
 /// Runs the mapping to a model again, to find what was changed behind it. One serves one thread.
 public final class DocumentComparer {
-    private let make: (_ version: Int) -> DocumentModel
-    private let newest: DocumentModel
-    // By version; one is made when a document of it comes.
-    private var mappings: [Int: Mapping] = [:]
+    private let model: DocumentModel
+    private var rendering: DocumentRendering
     private var output = ByteWriter(capacity: 4096)
 
-    /// One version of the mapping.
-    private final class Mapping {
-        var rendering: DocumentRendering
-
-        init(_ model: DocumentModel) { rendering = DocumentRendering(model) }
-    }
-
-    private init(_ make: @escaping (_ version: Int) -> DocumentModel) {
-        self.make = make
-        newest = make(DocumentModel.newestVersion)
+    private init(_ model: DocumentModel, _ rendering: consuming DocumentRendering) {
+        self.model = model
+        self.rendering = rendering
     }
 
     /// Makes a comparer of ECS documents, whose signed bytes are the text of `event.original`.
-    public static func ecs() -> DocumentComparer { DocumentComparer { .ecs(version: $0) } }
+    public static func ecs() -> DocumentComparer {
+        DocumentComparer(.ecs(), .ecs())
+    }
 
     /// Makes a comparer of OCSF events, whose signed bytes are the text of `unmapped.signed_event`.
-    public static func ocsf() -> DocumentComparer { DocumentComparer { .ocsf(version: $0) } }
-
-    /// The mapping by which a document says that it was made, or the newest where it says nothing;
-    /// nil when none is known by that name.
-    private func mapping(of document: FlatDocument) -> Mapping? {
-        var version = newest.version
-        if let said = document.values[newest.versionPath] {
-            let known = (1...newest.version).first { said == .string("\($0)") }
-            guard let known else { return nil }
-            version = known
-        }
-        if let made = mappings[version] { return made }
-        let mapping = Mapping(make(version))
-        mappings[version] = mapping
-        return mapping
-    }
+    public static func ocsf() -> DocumentComparer { DocumentComparer(.ocsf, .ocsf()) }
 
     /// Compares a document with what the mapping makes of the signed bytes that it carries.
     ///
@@ -101,12 +79,12 @@ public final class DocumentComparer {
         }
         var actual = FlatDocument()
         actual.add(found, path: "")
-        guard let mapping = mapping(of: actual) else {
+        if let version = actual.values[model.versionPath], version != .string(model.version) {
             return .notCompared("the document was made by a mapping that is not known here")
         }
         output.removeAll()
         let leaf = SHA256.leaf(signedBytes)
-        guard mapping.rendering.append(body: signedBytes, leaf: leaf, to: &output),
+        guard rendering.append(body: signedBytes, leaf: leaf, to: &output),
             let made = output.withBytes({ (bytes: Span<UInt8>) -> JSONDocument? in
                 try? JSONDocument(reading: bytes)
             })
@@ -116,10 +94,10 @@ public final class DocumentComparer {
         var expected = FlatDocument()
         expected.add(made, path: "")
         // The seal itself vouches for the integrity, of which the number is a copy.
-        let integrity = ["stream", "seq", "proof"].map { "\(newest.integrityPath).\($0)" }
-        expected.values[newest.sequencePath] = actual.values[integrity[1]]
+        let integrity = ["stream", "seq", "proof"].map { "\(model.integrityPath).\($0)" }
+        expected.values[model.sequencePath] = actual.values[integrity[1]]
         return .compared(
-            actual.differences(from: expected, except: newest.unsignedPaths.union(integrity)))
+            actual.differences(from: expected, except: model.unsignedPaths.union(integrity)))
     }
 }
 

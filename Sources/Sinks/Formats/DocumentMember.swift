@@ -18,18 +18,15 @@ struct DocumentMember: Sendable {
     let without: [Field]
     /// The classes of events that have it, in a model that has classes.
     let classes: Set<OCSFClass>
-    /// The first version of the mapping that has it.
-    let since: Int
 
     /// A member made of the field in whose row it stands.
     static func at(
         _ path: String, _ form: DocumentForm = .copy, in classes: Set<OCSFClass> = every,
-        when needs: EventFacts = [], unless excludes: EventFacts = [], without: [Field] = [],
-        since: Int = 1
+        when needs: EventFacts = [], unless excludes: EventFacts = [], without: [Field] = []
     ) -> DocumentMember {
         DocumentMember(
             path: path, form: form, needs: needs, excludes: excludes, without: without,
-            classes: classes, since: since)
+            classes: classes)
     }
 
     /// A member with the same value in every document, as JSON.

@@ -5,7 +5,7 @@ import Events
 /// of it has besides.
 struct DocumentModel: Sendable {
     /// The version of the mapping, so that `verify` can run the same mapping again.
-    let version: Int
+    let version: String
     /// Where the document says that version.
     let versionPath: String
     /// Where it carries the integrity, without which the signed bytes prove nothing.
@@ -40,21 +40,14 @@ enum DocumentPlace: Sendable, ExpressibleByStringLiteral {
 }
 
 extension DocumentModel {
-    /// The version of the mapping to ECS and to OCSF by which documents are written.
-    ///
-    /// 2: what the agent says of itself has members, and the host in all classes of OCSF.
-    static let newestVersion = 2
-
     /// The Elastic Common Schema 9.4, with what it has no name for under `oauth`.
     ///
     /// - Parameter dataStream: `type-dataset-namespace`. A name that is not of this form is an
     ///   index of its own, and documents name no data stream.
-    static func ecs(
-        dataStream: String = SinkLimit.defaultIndex, version: Int = newestVersion
-    ) -> DocumentModel {
+    static func ecs(dataStream: String = SinkLimit.defaultIndex) -> DocumentModel {
         let stream = DocumentModel.members(ofDataStream: dataStream)
         return DocumentModel(
-            version: version, versionPath: "oauth.mapping", integrityPath: "integrity",
+            version: "1", versionPath: "oauth.mapping", integrityPath: "integrity",
             sequencePath: "event.sequence",
             unsignedPaths: [
                 "data_stream.type", "data_stream.dataset", "data_stream.namespace",
@@ -71,7 +64,7 @@ extension DocumentModel {
                 "oauth.grant", "oauth.token", "oauth.scope", "oauth.session", "oauth.auth",
                 "oauth.change", "oauth.target", "oauth.issuer", "oauth.endpoint",
                 "oauth.redirect_uri", "oauth.resource", "oauth.client_auth", "oauth.actor_type",
-                "oauth.outcome", "oauth.agent",
+                "oauth.outcome",
             ],
             tail: [
                 .constant("event.module", "\"oauth\""),
@@ -79,7 +72,7 @@ extension DocumentModel {
                 .at("event.original", .signedBytes), .at("event.hash", .leaf),
                 .at("event.sequence", .sequence, when: [.isSealed]),
                 .constant("observer.type", "\"idp\""),
-                .constant("oauth.mapping", "\"\(version)\""),
+                .constant("oauth.mapping", "\"1\""),
                 .constant("tags", "[\"preserve_original_event\"]"),
                 .at("integrity", .integrity, when: [.isSealed]),
             ],
@@ -89,31 +82,29 @@ extension DocumentModel {
     /// The Open Cybersecurity Schema Framework 1.8, with what it has no name for in `unmapped`.
     ///
     /// What a class requires is always there: `unknown` stands where nobody is named.
-    static func ocsf(version: Int = newestVersion) -> DocumentModel {
-        DocumentModel(
-            version: version, versionPath: "unmapped.mapping", integrityPath: "unmapped.integrity",
-            sequencePath: "metadata.sequence", unsignedPaths: [], classes: OCSFClass.allCases,
-            head: [
-                "category_uid", "class_uid", "activity_id", "type_uid", "severity_id", "severity",
-                "time", "time_dt", .constant("timezone_offset", "0"), "status_id", "status",
-                "status_code", "status_detail", "activity_name",
-                .constant("metadata.version", "\"1.8.0\""), "metadata.uid",
-                "metadata.product.name",
-                "src_endpoint", "actor", "http_request", "http_response", "api", "user",
-                "auth_protocol_id", "auth_protocol", "dst_endpoint", "service", "session",
-                "auth_factors", "is_mfa", "is_remote", "account_switch_type_id",
-                "account_switch_type", "entity", "group", "privileges", "resources[]", "resources",
-                // It ends in the integrity, which must be the last of all.
-                "unmapped",
-            ],
-            tail: DocumentModel.ocsfConstants + [
-                .at("metadata.sequence", .sequence, when: [.isSealed]),
-                .constant("unmapped.mapping", "\"\(version)\""),
-                .at("unmapped.signed_event", .signedBytes),
-                .at("unmapped.integrity", .integrity, when: [.isSealed]),
-            ],
-            members: \.ocsf)
-    }
+    static let ocsf = DocumentModel(
+        version: "1", versionPath: "unmapped.mapping", integrityPath: "unmapped.integrity",
+        sequencePath: "metadata.sequence", unsignedPaths: [], classes: OCSFClass.allCases,
+        head: [
+            "category_uid", "class_uid", "activity_id", "type_uid", "severity_id", "severity",
+            "time", "time_dt", .constant("timezone_offset", "0"), "status_id", "status",
+            "status_code", "status_detail", "activity_name",
+            .constant("metadata.version", "\"1.8.0\""), "metadata.uid",
+            "metadata.product.name",
+            "src_endpoint", "actor", "http_request", "http_response", "api", "user",
+            "auth_protocol_id", "auth_protocol", "dst_endpoint", "service", "session",
+            "auth_factors", "is_mfa", "is_remote", "account_switch_type_id",
+            "account_switch_type", "entity", "group", "privileges", "resources[]", "resources",
+            // It ends in the integrity, which must be the last of all.
+            "unmapped",
+        ],
+        tail: DocumentModel.ocsfConstants + [
+            .at("metadata.sequence", .sequence, when: [.isSealed]),
+            .constant("unmapped.mapping", "\"1\""),
+            .at("unmapped.signed_event", .signedBytes),
+            .at("unmapped.integrity", .integrity, when: [.isSealed]),
+        ],
+        members: \.ocsf)
 
     private static let ocsfConstants: [DocumentMember] = [
         .constant("metadata.profiles", "[\"datetime\"]"),

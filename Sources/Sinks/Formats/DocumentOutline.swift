@@ -34,8 +34,7 @@ struct DocumentOutline {
     /// Gathers the members of a model, or of one class of a model that has classes.
     init(_ model: DocumentModel, _ ocsfClass: OCSFClass?) {
         func isWanted(_ member: DocumentMember) -> Bool {
-            member.since <= model.version
-                && ocsfClass.map { member.classes.contains($0) } ?? true
+            ocsfClass.map { member.classes.contains($0) } ?? true
         }
         for place in model.head {
             switch place {

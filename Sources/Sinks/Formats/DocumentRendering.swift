@@ -27,7 +27,7 @@ public struct DocumentRendering: ~Copyable {
     public static func ecs(
         dataStream: String = SinkLimit.defaultIndex
     ) -> DocumentRendering {
-        DocumentRendering(.ecs(dataStream: dataStream))
+        DocumentRendering(DocumentPlan(.ecs(dataStream: dataStream), nil), byAction: [])
     }
 
     /// Makes a rendering of OCSF events.
@@ -35,27 +35,16 @@ public struct DocumentRendering: ~Copyable {
         DocumentRendering(nil, byAction: ocsfPlans)
     }
 
-    /// Makes a rendering of what a model says, be it an old version of one.
-    init(_ model: DocumentModel) {
-        if model.classes.isEmpty {
-            self.init(DocumentPlan(model, nil), byAction: [])
-        } else {
-            self.init(nil, byAction: DocumentRendering.plans(model))
-        }
-    }
-
     // The same for every sink, and worth making once.
-    private static let ocsfPlans = plans(.ocsf())
-
-    private static func plans(_ model: DocumentModel) -> [DocumentPlan] {
-        let byClass = model.classes.map { ($0, DocumentPlan(model, $0)) }
+    private static let ocsfPlans: [DocumentPlan] = {
+        let byClass = OCSFClass.allCases.map { ($0, DocumentPlan(.ocsf, $0)) }
         return ActionEntry.table.map { entry in
             guard let found = byClass.first(where: { $0.0 == entry.ocsfClass }) else {
                 bug("there is no plan for the class of \(entry.name)")
             }
             return found.1
         }
-    }
+    }()
 
     /// Appends the document of a sealed event, without a line feed.
     ///

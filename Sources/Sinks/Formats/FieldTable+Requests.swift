@@ -253,25 +253,19 @@ extension FieldMapping {
             otlp: "oauth.change.removed", cef: "cs4"),
     ]
 
-    // No other model has a place for what an agent says of itself.
+    // The signed bytes carry these; no other model has a place for them.
     static let agent: [FieldMapping] = [
-        agent(.agentVersion, "version", "the version of the agent that opened the stream"),
-        agent(.agentVerifierKey, "vkey", "the key that verifies the stream"),
-        agent(.agentKeyNote, "key_note", "the endorsement of the next key by the present one"),
-        agent(.agentPredecessor, "predecessor", "the stream before, and how it ended"),
-        agent(.agentCheckpoint, "checkpoint", "the signed root over the stream so far"),
-        agent(.agentReason, "reason", "why the agent stopped or lost something"),
-        agent(.agentCount, "count", "how many records were lost"),
-        agent(.agentFiltered, "filtered", "what the filters of each sink left out"),
-        agent(.agentRejected, "rejected", "what each receiver refused for good"),
-        agent(.agentLost, "lost", "what each sink has lost"),
+        .init(.agentVersion, "the version of the agent that opened the stream"),
+        .init(.agentVerifierKey, "the key that verifies the stream"),
+        .init(.agentKeyNote, "the endorsement of the next key by the present one"),
+        .init(.agentPredecessor, "the stream before, and how it ended"),
+        .init(.agentCheckpoint, "the signed root over the stream so far"),
+        .init(.agentReason, "why the agent stopped or lost something"),
+        .init(.agentCount, "how many records were lost"),
+        .init(.agentFiltered, "what the filters of each sink left out"),
+        .init(.agentRejected, "what each receiver refused for good"),
+        .init(.agentLost, "what each sink has lost"),
     ]
-
-    private static func agent(_ field: Field, _ key: String, _ meaning: String) -> FieldMapping {
-        FieldMapping(
-            field, meaning, ecs: [.at("oauth.agent.\(key)", since: 2)],
-            ocsf: [.at("unmapped.agent.\(key)", since: 2)], otlp: "oauth.agent.\(key)")
-    }
 
     static let rest: [FieldMapping] = [
         .init(

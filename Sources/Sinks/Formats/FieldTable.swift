@@ -92,10 +92,7 @@ extension FieldMapping {
         .init(
             .providerHost, "the host that logged it",
             ecs: [.at("observer.hostname")],
-            ocsf: [
-                .at("dst_endpoint.hostname", in: destined),
-                .at("unmapped.provider.host", in: destinationless, since: 2),
-            ],
+            ocsf: [.at("dst_endpoint.hostname", in: [.authentication, .apiActivity])],
             cim: ["dest", "dvc"], otlp: "oauth.provider.host", cef: "dvchost"),
         .init(
             .providerTenant, "the realm, tenant or organisation",
@@ -253,9 +250,6 @@ extension FieldMapping {
 
     // MARK: Groups of classes
 
-    /// The classes with a place for the host that was asked, and those without.
-    private static let destined: Set<OCSFClass> = [.authentication, .apiActivity]
-    private static let destinationless = DocumentMember.every.subtracting(destined)
     /// The classes that are about a user.
     static let users: Set<OCSFClass> = [
         .accountChange, .authentication, .userAccess, .groupManagement,

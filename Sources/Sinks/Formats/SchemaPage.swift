@@ -29,8 +29,7 @@ public struct SchemaPage {
             append(entry, to: &output)
         }
         output.append("\n],\"documents\":{")
-        for (index, (name, model)) in [("ecs", DocumentModel.ecs()), ("ocsf", .ocsf())].enumerated()
-        {
+        for (index, (name, model)) in [("ecs", DocumentModel.ecs()), ("ocsf", .ocsf)].enumerated() {
             output.append("\(index == 0 ? "" : ",\n")\"\(name)\":[")
             for (index, (path, type)) in DocumentOutline.paths(of: model).enumerated() {
                 output.append("\(index == 0 ? "" : ",")\n{\"path\":\"\(path)\",")
