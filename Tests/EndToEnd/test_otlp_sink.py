@@ -30,7 +30,7 @@ RENAMED = {
     "source.country": "geo.country.iso_code", "source.user_agent": "user_agent.original",
     "source.device_id": "device.id"}
 ELSEWHERE = ("time", "observed", "severity", "labels", "raw", "schema", "request.trace_id")
-BODY_ONLY = ("origin.", "privacy.", "integrity.")
+BODY_ONLY = ("agent.", "origin.", "privacy.", "integrity.")
 
 
 class Receiver:
