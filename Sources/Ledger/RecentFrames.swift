@@ -4,7 +4,7 @@ import Events
 /// The frames appended last, so that sinks that keep up never read the disk.
 ///
 /// A frame from memory needs no decompression, and its events bring along where their values lie:
-/// a sink that has fallen out of here costs a quarter more CPU for each event.
+/// the thread of a sink that has fallen out of here takes a quarter more CPU for each event.
 struct RecentFrames {
     /// What a frame takes in memory beside its bodies.
     private static let frameOverhead = 1024

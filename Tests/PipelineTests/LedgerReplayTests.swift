@@ -101,9 +101,9 @@ struct LedgerReplayTests {
 
     @Test func aRequestDoesNotHoldManyFramesForAFewEvents() throws {
         let folder = try TemporaryFolder()
-        // Each frame has 2 MiB, and one event of it goes.
+        // Each frame has half a commit, and one event of it goes.
         let walk = try walk(
-            folder, frames: Array(repeating: (count: 32, byteCount: 64 << 10, bits: 1), count: 5))
+            folder, frames: Array(repeating: (count: 32, byteCount: 16 << 10, bits: 1), count: 5))
         var source = LedgerReplay(sink: "siem", LedgerReplayTests.all, walk)
         #expect(try requests(&source) == [[0, 32], [64, 96], [128]])
     }

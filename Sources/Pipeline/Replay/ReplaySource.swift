@@ -34,7 +34,7 @@ enum ReplayStep {
 /// Selected events of the ledger, up to the sink's cursor: what is behind it comes by itself.
 struct LedgerReplay: ReplaySource {
     /// The most bytes of whole frames that a request holds, but for the last one.
-    private static let heldByteLimit = 4 << 20
+    private static let heldByteLimit = SealerLoop.commitByteLimit
 
     private let sink: String
     private let selection: LedgerSelection
