@@ -76,10 +76,6 @@ extension Ledger {
             nextSequence: recovery.nextSequence, head: recovery.head,
             isNew: numbers.isEmpty, damage: opening.damage, retiredSinks: retired,
             lostCursors: cursors.areLost)
-        if !numbers.isEmpty {
-            // Whether old segments hold anything to read is found out by reading.
-            opening.state.newestFrame = LedgerPlace(segment: number)
-        }
         opening.state.counts = numbers.isEmpty ? [:] : recovery.counts
         let ledger = Ledger(
             folder: folder, configuration: configuration, storage: storage, time: time,

@@ -25,18 +25,16 @@ extension Ledger {
         var place = place
         while true {
             var asked = place
-            let (lookup, committed, isAwaited) = state.withLock { state in
+            let (lookup, isAwaited) = state.withLock { state in
                 let lookup = state.find(&asked)
                 if let reader { state.note(reader, lookup, at: asked) }
-                return (lookup, state.statistics.committedFrameCount, state.recent.isAwaited)
+                return (lookup, state.recent.isAwaited)
             }
             if isAwaited { state.notifyAll() }
             place = asked
             var found: LedgerFrame?
             switch lookup {
-            case .end:
-                forgetNewest(from: place, committed: committed)
-                return nil
+            case .end: return nil
             case .frame(let frame): found = frame
             case .file(let entry, let limit):
                 found = try step(&place, in: entry, limit: limit, part)
@@ -46,17 +44,6 @@ extension Ledger {
             if Int(frame.place.index) < frame.batch.events.count { return frame }
             place = frame.next
         }
-    }
-
-    /// Waits until a frame begins at or behind a place; false when the time is up first.
-    ///
-    /// It is true as well when the ledger is closed, so that nobody waits for what cannot come.
-    public func waitForFrame(after place: LedgerPlace, timeout: Duration) -> Bool {
-        state.wait(timeout: timeout) { state in
-            if state.isClosed { return true }
-            guard let newest = state.newestFrame, newest >= place else { return nil }
-            return true
-        } ?? false
     }
 
     /// Waits until the sinks that read what is new from memory have made room there for the next
@@ -76,13 +63,6 @@ extension Ledger {
         state.withLock { state in
             state.recent.isAwaited = false
             state.recent.dropLate()
-        }
-    }
-
-    // So that nobody is woken again and again for a frame that turned out to be unreadable.
-    private func forgetNewest(from place: LedgerPlace, committed: UInt64) {
-        state.withLock { state in
-            if state.statistics.committedFrameCount == committed { state.newestFrame = nil }
         }
     }
 

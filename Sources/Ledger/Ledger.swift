@@ -97,13 +97,10 @@ public final class Ledger: Sendable {
         let next = LedgerPlace(
             segment: active.number, offset: UInt64(active.end + byteCount))
         let counts = writer.counts
-        state.update { state in
+        state.withLock { state in
             state.committedEnd = active.end + byteCount
             if state.counts != nil { state.counts = counts }
-            state.newestFrame = place
             state.recent.append(LedgerFrame(place: place, next: next, batch: batch))
-            state.statistics.committedFrameCount += 1
-            state.statistics.committedEventCount += UInt64(batch.events.count)
             state.statistics.isFull = false
         }
     }

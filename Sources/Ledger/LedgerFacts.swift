@@ -76,10 +76,6 @@ public struct LedgerStatistics: Sendable, Equatable {
     public var byteLimit = 0
     /// How many segments there are.
     public var segmentCount = 0
-    /// Frames appended since the start.
-    public var committedFrameCount: UInt64 = 0
-    /// Events appended since the start.
-    public var committedEventCount: UInt64 = 0
     /// Damaged ranges found since the start.
     public var damagedFrameCount: UInt64 = 0
     /// Bytes in them.

@@ -24,8 +24,6 @@ struct LedgerState {
     var active: UInt64?
     /// Behind the last committed frame of it; readers see nothing beyond.
     var committedEnd = 0
-    /// No frame begins behind this place; nil when there is none to read.
-    var newestFrame: LedgerPlace?
     var recent = RecentFrames()
     var cursors: [String: CursorState] = [:]
     var statistics = LedgerStatistics()

@@ -40,9 +40,15 @@ public struct ParserLibrary: Sendable {
         var library = ParserLibrary()
         var paths: [String: [String]] = [:]
         for directory in directories {
-            guard let names = try? FileSystem.names(in: directory) else { continue }
-            for name in names where name.hasSuffix(".yaml") {
-                paths[String(name.dropLast(5)), default: []].append(directory + "/" + name)
+            do throws(SystemError) {
+                for name in try FileSystem.names(in: directory) where name.hasSuffix(".yaml") {
+                    paths[String(name.dropLast(5)), default: []].append(directory + "/" + name)
+                }
+            } catch {
+                // A folder for parsers of one's own need not be there.
+                guard !error.isNotFound else { continue }
+                library.warnings.append(
+                    "\(error); its parsers are not used until the agent may read the folder")
             }
         }
         library.names = paths.keys.sorted()

@@ -319,7 +319,7 @@ public final class Pipeline: Sendable {
         // Readers that end ring the same bell, so a wake-up alone means nothing.
         while !hasSignal, !sealerStatus.isFinished, clock.monotonic() < deadline {
             let left = deadline.duration(since: clock.monotonic())
-            let signal = (try? signals.wait(timeout: max(left, .zero))) ?? nil
+            let signal = signals.poll(timeout: max(left, .zero))
             hasSignal = signal == .terminate || signal == .interrupt
         }
         guard !sealerStatus.isFinished else { return }

@@ -6,8 +6,8 @@ import Platform
 /// the inputs can be read, the state written and the sinks reached.
 enum CheckCommand {
     static func run(_ options: Options) throws -> ExitCode {
-        let path =
-            options.value("config") ?? options.operands.first ?? ConfigurationFile.defaultPath
+        try options.refuseOperands()
+        let path = options.configurationPath
         let problems = ConfigurationProblems()
         // A start waits for this, and not for parsers that it may never need.
         let isOffline = options.has("offline")

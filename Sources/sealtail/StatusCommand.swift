@@ -120,7 +120,7 @@ enum StatusCommand {
             case .byte(0x71), .byte(0x51), .byte(3), .byte(4), .end: return .ok
             case .byte, .none: break
             }
-            if ((try? signals.wait(timeout: .zero)) ?? nil) != nil { return .ok }
+            if signals.poll() != nil { return .ok }
         }
     }
 

@@ -11,6 +11,7 @@ struct LedgerConcurrencyTests {
         let (ledger, _) = try openLedger(disk)
         let count: UInt64 = 1500
         let failures = Monitor<[String]>([])
+        let appended = Monitor<UInt64>(0)
         let readers = try ["siem", "archive"].map { sink in
             try Thread.start(name: sink) {
                 do {
@@ -18,7 +19,10 @@ struct LedgerConcurrencyTests {
                     var place = LedgerPlace.beginning
                     while expected < count {
                         guard let frame = try ledger.read(from: place) else {
-                            _ = ledger.waitForFrame(after: place, timeout: .seconds(10))
+                            let hasMore = appended.wait(timeout: .seconds(10)) {
+                                $0 > expected ? true : nil
+                            }
+                            guard hasMore == true else { break }
                             continue
                         }
                         if frame.batch.firstSequence != expected {
@@ -29,13 +33,19 @@ struct LedgerConcurrencyTests {
                         try ledger.advance(sink, to: SinkCursor(place: place))
                         try ledger.deleteDelivered(now: StandingClock().now())
                     }
+                    if expected < count {
+                        failures.withLock { $0.append("\(sink) found no frame \(expected)") }
+                    }
                 } catch {
                     failures.withLock { $0.append("\(error)") }
                 }
             }
         }
         var maker = BatchMaker(seed: 1)
-        while maker.next < count { try ledger.append(maker.make(count: 5)) }
+        while maker.next < count {
+            try ledger.append(maker.make(count: 5))
+            appended.update { $0 = maker.next }
+        }
         for reader in readers { reader.join() }
         #expect(failures.withLock { $0 } == [])
         #expect(ledger.statistics.deletedSegmentCount > 10)

@@ -239,6 +239,17 @@ struct ParserLibraryTests {
         #expect(strict.warnings.allSatisfy { $0.contains("two.yaml") })
     }
 
+    /// A folder that the agent might not read was as good as none, without a word.
+    @Test func aFolderOfParsersThatCannotBeReadIsAWarning() throws {
+        let shipped = try TemporaryFolder()
+        let unreadable = shipped.path + "/" + String(repeating: "x", count: 300)
+        let library = ParserLibrary.load(
+            directories: [unreadable, shipped.path + "/absent", shipped.path],
+            problems: ConfigurationProblems())
+        #expect(library.warnings.count == 1)
+        #expect(library.warnings.first?.hasPrefix(unreadable) == true)
+    }
+
     @Test(arguments: Shipped.names)
     func eachParserIsRecognisedByItsOwnLines(_ name: String) throws {
         let sample = try Shipped.fixtures(name).blocks.map(\.bytes)

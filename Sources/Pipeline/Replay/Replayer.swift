@@ -77,7 +77,7 @@ public struct Replayer {
     }
 
     private var isInterrupted: Bool {
-        let signal = (try? signals.wait(timeout: .zero)) ?? nil
+        let signal = signals.poll()
         return signal == .interrupt || signal == .terminate
     }
 
@@ -92,7 +92,7 @@ public struct Replayer {
         var tally = ReplayTally()
         var silence: MonotonicInstant?
         while true {
-            let signal = (try? signals.wait(timeout: Replayer.interval)) ?? nil
+            let signal = signals.poll(timeout: Replayer.interval)
             if let answer = mail.answer(to: mark) {
                 tally = answer.tally
                 if let outcome = answer.outcome { return outcome }

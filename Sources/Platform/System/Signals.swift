@@ -69,6 +69,11 @@ public final class Signals: Sendable {
         }
     }
 
+    /// As `wait`, for who ends without a signal too: nil as well when the kernel hands over none.
+    public func poll(timeout: Duration = .zero) -> Signal? {
+        (try? wait(timeout: timeout)) ?? nil
+    }
+
     /// Ends the wait of another thread.
     public func wake() {
         bell.ring()
