@@ -27,6 +27,8 @@ SETTLED_INTERVAL = 0.05
 PRODUCER_STOP_LIMIT = 60
 AIMED_TRIES_LIMIT = 10
 AIM_SECONDS = 3.0
+# A commit that is wrong shows only to a kill in one part of it, so more of them are aimed there.
+AIM_WEIGHTS = {"committing": 4}
 STILL_SECONDS = 6.0
 STILL_LIMIT = 180.0
 LAST_SECONDS = 2.0
@@ -123,7 +125,7 @@ class Killer:
         """Kills at random moments, then some aimed at each phase, in random order."""
         for _ in range(at_random):
             self.kill_at_random()
-        aims = [phase for phase in PHASES for _ in range(aimed_each)]
+        aims = [phase for phase in PHASES for _ in range(aimed_each * AIM_WEIGHTS.get(phase, 1))]
         self.pick.shuffle(aims)
         for phase in aims:
             for _ in range(AIMED_TRIES_LIMIT):
