@@ -9,11 +9,10 @@
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <malloc.h>
-#include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -237,77 +236,6 @@ int sealtail_receive_datagrams(
     for (int i = 0; i < count; i++) sizes[i] = messages[i].msg_len;
     return count;
 }
-
-struct sealtail_lookup {
-    struct gaicb request;
-    struct addrinfo hints;
-    char *host;
-    char *service;
-    int event;
-    // The caller, and the notification that comes once in any case.
-    atomic_int holders;
-};
-
-static void release(sealtail_lookup *lookup) {
-    if (atomic_fetch_sub(&lookup->holders, 1) != 1) return;
-    if (lookup->request.ar_result) freeaddrinfo(lookup->request.ar_result);
-    if (lookup->event >= 0) close(lookup->event);
-    free(lookup->host);
-    free(lookup->service);
-    free(lookup);
-}
-
-static void lookup_ended(union sigval value) {
-    sealtail_lookup *lookup = value.sival_ptr;
-    sealtail_event_ring(lookup->event);
-    release(lookup);
-}
-
-sealtail_lookup *sealtail_lookup_start(
-    const char *host, const char *service, int is_datagram, int event) {
-    sealtail_lookup *lookup = calloc(1, sizeof(*lookup));
-    if (!lookup) return NULL;
-    atomic_init(&lookup->holders, 1);
-    lookup->host = strdup(host);
-    lookup->service = strdup(service);
-    // A number of its own: whoever made the event may close it before the answer comes.
-    lookup->event = fcntl(event, F_DUPFD_CLOEXEC, 0);
-    if (!lookup->host || !lookup->service || lookup->event < 0) {
-        release(lookup);
-        return NULL;
-    }
-    lookup->hints.ai_socktype = is_datagram ? SOCK_DGRAM : SOCK_STREAM;
-    lookup->hints.ai_flags = AI_NUMERICSERV;
-    lookup->request.ar_name = lookup->host;
-    lookup->request.ar_service = lookup->service;
-    lookup->request.ar_request = &lookup->hints;
-    struct gaicb *list[1] = {&lookup->request};
-    struct sigevent notice = {0};
-    notice.sigev_notify = SIGEV_THREAD;
-    notice.sigev_notify_function = lookup_ended;
-    notice.sigev_value.sival_ptr = lookup;
-    atomic_fetch_add(&lookup->holders, 1);
-    // When nothing could be begun the notification comes all the same, and there is no address.
-    (void)getaddrinfo_a(GAI_NOWAIT, list, 1, &notice);
-    return lookup;
-}
-
-int sealtail_lookup_status(sealtail_lookup *lookup) {
-    int status = gai_error(&lookup->request);
-    if (status == EAI_INPROGRESS) return 1;
-    return status == 0 && !lookup->request.ar_result ? EAI_AGAIN : status;
-}
-
-size_t sealtail_lookup_address(
-    sealtail_lookup *lookup, size_t index, uint8_t *buffer, size_t room) {
-    const struct addrinfo *found = lookup->request.ar_result;
-    for (; found && index > 0; index--) found = found->ai_next;
-    if (!found || found->ai_addrlen > room) return 0;
-    memcpy(buffer, found->ai_addr, found->ai_addrlen);
-    return found->ai_addrlen;
-}
-
-void sealtail_lookup_end(sealtail_lookup *lookup) { release(lookup); }
 
 int sealtail_unacknowledged_bytes(int descriptor) {
     int count = 0;

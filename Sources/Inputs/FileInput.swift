@@ -11,8 +11,8 @@ public final class FileInput: Input {
     public let id: String
 
     private let source: WatchSource
-    let follower: Mutex<FileFollower>
-    private let snapshot: Mutex<InputState>
+    let follower: Monitor<FileFollower>
+    private let snapshot: Monitor<InputState>
     private let isClosed = Atomic(false)
 
     /// Prepares to follow the files. They are looked for at the first `next`.
@@ -36,10 +36,10 @@ public final class FileInput: Input {
             throw .system(input: configuration.id, error)
         }
         let watch = FolderWatch(source)
-        follower = Mutex(
+        follower = Monitor(
             FileFollower(
                 configuration, framing: framing, context: context, timing: timing, watch: watch))
-        snapshot = Mutex(InputState())
+        snapshot = Monitor(InputState())
     }
 
     /// The next records, all of one file; nil when there are none in time.

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
-import Synchronization
 
 /// Where requests come in, on the server's thread, and are answered, on the reader's.
 final class HTTPDoor: Sendable {
     private let rules: HTTPRequestRules
     private let options: HTTPInputConfiguration
     private let framing: RecordFraming
-    private let queue: Mutex<HTTPRequestQueue<HTTPExchange>>
+    private let queue: Monitor<HTTPRequestQueue<HTTPExchange>>
     private let bell: Bell
     private let clock: any TimeSource
     private let snapshot: HTTPInputSnapshot
@@ -33,7 +32,7 @@ final class HTTPDoor: Sendable {
         self.bell = bell
         self.clock = clock
         self.snapshot = snapshot
-        queue = Mutex(
+        queue = Monitor(
             HTTPRequestQueue(
                 number: number, byteLimit: configuration.bodyByteLimit * InputLimit.bodyCount,
                 countLimit: InputLimit.waitingRequestLimit))

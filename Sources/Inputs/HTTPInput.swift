@@ -23,7 +23,7 @@ public final class HTTPInput: Input {
     private let clock: any TimeSource
     private let door: HTTPDoor
     private let bell: Bell
-    private let servers: Mutex<Servers>
+    private let servers: Monitor<Servers>
     private let snapshot: HTTPInputSnapshot
     private let isClosed = Atomic(false)
 
@@ -62,7 +62,7 @@ public final class HTTPInput: Input {
         do throws(SystemError) {
             let server = try HTTPServer(
                 place.address, HTTPInput.options(configuration.http, certificate), door.handler)
-            servers = Mutex(Servers(current: server))
+            servers = Monitor(Servers(current: server))
             snapshot.show(certificate)
         } catch {
             throw .system(input: configuration.id, error)
@@ -176,7 +176,7 @@ public final class HTTPInput: Input {
 
 /// What is known of an HTTP input, for any thread.
 final class HTTPInputSnapshot: Sendable {
-    private let value = Mutex(InputState())
+    private let value = Monitor(InputState())
 
     var state: InputState { value.withLock { $0 } }
 

@@ -15,8 +15,8 @@ public final class JournalInput: Input {
     private let recordByteLimit: Int
     private let clock: any TimeSource
     private let bell: Bell
-    private let reading: Mutex<Reading>
-    private let snapshot = Mutex(InputState())
+    private let reading: Monitor<Reading>
+    private let snapshot = Monitor(InputState())
     private let isClosed = Atomic(false)
     private let timing: JournalTiming
     private let joinTimeout: Duration
@@ -79,7 +79,7 @@ public final class JournalInput: Input {
         for position in context.positions where position.input == configuration.id {
             if case .cursor(let place) = position.place { cursor = place }
         }
-        reading = Mutex(
+        reading = Monitor(
             Reading(
                 records: JournalRecords(
                     framing, recordByteLimit: configuration.recordByteLimit, cursor: cursor),

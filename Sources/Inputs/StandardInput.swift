@@ -15,8 +15,8 @@ public final class StandardInput: Input {
     private let clock: any TimeSource
     private let file: File
     private let bell: Bell
-    private let stream: Mutex<Reading>
-    private let snapshot = Mutex(InputState())
+    private let stream: Monitor<Reading>
+    private let snapshot = Monitor(InputState())
     private let isClosed = Atomic(false)
 
     private struct Reading: ~Copyable {
@@ -53,7 +53,7 @@ public final class StandardInput: Input {
         for position in context.positions where position.input == configuration.id {
             if case .count(let count) = position.place { number = max(number, count) }
         }
-        stream = Mutex(Reading(records: RecordStream(framing: framing), number: number))
+        stream = Monitor(Reading(records: RecordStream(framing: framing), number: number))
     }
 
     /// The next records; nil when there are none in time, and always after the end.

@@ -24,9 +24,9 @@ public final class SyslogInput: Input {
     private let clock: any TimeSource
     private let bell: Bell
     private let listener: File
-    private let tls: Mutex<TLSServer?>
-    private let serving: Mutex<Serving>
-    private let snapshot = Mutex(InputState())
+    private let tls: Monitor<TLSServer?>
+    private let serving: Monitor<Serving>
+    private let snapshot = Monitor(InputState())
     private let isClosed = Atomic(false)
 
     /// What the thread that reads keeps between two calls.
@@ -73,7 +73,7 @@ public final class SyslogInput: Input {
         port = Socket.port(of: listener)
         let server = try SyslogInput.server(place.tls, configuration.id)
         snapshot.withLock { $0.certificateExpiry = server?.expiry }
-        tls = Mutex(server)
+        tls = Monitor(server)
         var number: UInt64 = 0
         for position in context.positions where position.input == configuration.id {
             if case .count(let count) = position.place { number = max(number, count) }
@@ -83,7 +83,7 @@ public final class SyslogInput: Input {
             joiner: MessageJoiner(
                 framing, recordByteLimit: configuration.recordByteLimit, patience: .none))
         if options.transport == .udp { serving.datagrams = DatagramBuffer() }
-        self.serving = Mutex(serving)
+        self.serving = Monitor(serving)
         snapshot.withLock { $0.quietSince = clock.monotonic() }
         guard options.transport == .udp else { return }
         let kept = Socket.receiveBuffer(of: listener)

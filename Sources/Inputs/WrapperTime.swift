@@ -40,8 +40,8 @@ enum WrapperTime {
         return moment.isRepresentable ? moment : nil
     }
 
-    /// The same, or a time of RFC 3164: in `zone`, and in the year that brings it nearest to `now`
-    /// where it names none.
+    /// The same, or a time of RFC 3164: in `zone`, and where it names no year in the last one in
+    /// which it is no more than a day ahead of `now`, as clocks and zones can be.
     static func read(
         _ bytes: Span<UInt8>, _ range: Range<Int>, zone: Zone, now: Timestamp
     ) -> Timestamp? {
@@ -68,11 +68,11 @@ enum WrapperTime {
                     second: clock.second))
         }
         if let named { return moment(named) }
-        let today = CivilDate(daysSince1970: Int(now.microseconds / 86_400_000_000))
-        let candidates = (today.year - 1...today.year + 1).compactMap(moment)
-        return candidates.min {
-            abs($0.microseconds - now.microseconds) < abs($1.microseconds - now.microseconds)
-        }
+        let tomorrow = now.microseconds + 86_400_000_000
+        let latest = CivilDate(daysSince1970: Int(tomorrow / 86_400_000_000)).year
+        // The 29th of February is not of every year.
+        return stride(from: latest, through: latest - 8, by: -1).lazy
+            .compactMap(moment).first { $0.microseconds <= tomorrow }
     }
 
     /// The number of the month that three letters and a blank name.

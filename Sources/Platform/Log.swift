@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
-import Synchronization
 
 /// The agent's own voice: one line per statement, on standard error.
 ///
@@ -249,8 +248,8 @@ struct LogRateLimiter {
 /// The way out of the process, shared by every copy of a logger.
 final class LogOutput: Sendable {
     let write: @Sendable ([UInt8]) -> Void
-    private let limiter = Mutex(LogRateLimiter())
-    private let memory = Mutex(LogMemory())
+    private let limiter = Monitor(LogRateLimiter())
+    private let memory = Monitor(LogMemory())
 
     init(write: @escaping @Sendable ([UInt8]) -> Void) {
         self.write = write

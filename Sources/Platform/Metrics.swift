@@ -77,11 +77,11 @@ public final class Histogram: Sendable {
 
     /// The upper bounds, ascending; what is larger than the last is counted too.
     public let bounds: [Double]
-    private let state: Mutex<State>
+    private let state: Monitor<State>
 
     init(bounds: [Double]) {
         self.bounds = bounds
-        state = Mutex(State(counts: Array(repeating: 0, count: bounds.count + 1)))
+        state = Monitor(State(counts: Array(repeating: 0, count: bounds.count + 1)))
     }
 
     /// Counts one observation. What is no number is left out, because it would spoil the sum.
@@ -192,7 +192,7 @@ public final class MetricRegistry: Sendable {
     }
 
     private let prefix: String
-    private let state = Mutex(State())
+    private let state = Monitor(State())
     private let refused: Counter
 
     /// An empty registry. The prefix goes before every name.

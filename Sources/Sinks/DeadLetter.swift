@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
 import Platform
-import Synchronization
 
 /// Where events rest that a receiver will never take: one file a sink, one JSON object a line.
 ///
@@ -23,7 +22,7 @@ public final class DeadLetter: Sendable {
     // Held by what writes for as long as that takes, on a disk that may be slow.
     private let state: Monitor<State>
     // What those see who only look.
-    private let shown: Mutex<State>
+    private let shown: Monitor<State>
 
     struct State {
         var file: File?
@@ -78,7 +77,7 @@ public final class DeadLetter: Sendable {
             }
         }
         self.state = Monitor(state)
-        shown = Mutex(state)
+        shown = Monitor(state)
     }
 
     /// How many bytes the file has. Waits for no disk.

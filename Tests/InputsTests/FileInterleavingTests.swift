@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
 import Platform
-import Synchronization
 import TestSupport
 import Testing
 
@@ -99,7 +98,7 @@ struct Interleaving {
     private func startAgain(_ following: Following, _ writer: CompressingWriter) throws {
         try following.restart()
         let moment = moment
-        let count = Mutex(0)
+        let count = Monitor(0)
         following.input.follower.withLock { follower in
             follower.folderNames = { (folder) throws(SystemError) -> [String] in
                 let names = try FileSystem.names(in: folder)
@@ -146,7 +145,7 @@ final class CompressingWriter: Sendable {
 
     private let folder: TemporaryFolder
     private let reuse: Reuse
-    private let done = Mutex(0)
+    private let done = Monitor(0)
 
     init(_ folder: TemporaryFolder, _ reuse: Reuse) {
         self.folder = folder

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
 import Platform
-import Synchronization
 import TestSupport
 import Testing
 
@@ -250,7 +249,7 @@ struct FileSearchTests {
         try folder.append("app.log", "three\n")
         if isCompressed { try folder.compress("app.log.1", ".gz") }
         try following.start()
-        let count = Mutex(0)
+        let count = Monitor(0)
         following.input.follower.withLock { follower in
             follower.folderNames = { (path) throws(SystemError) -> [String] in
                 let names = try FileSystem.names(in: path)

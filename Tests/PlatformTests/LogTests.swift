@@ -23,7 +23,7 @@ private final class StandingClock: TimeSource {
 }
 
 private final class Page: Sendable {
-    private let bytes = Mutex<[UInt8]>([])
+    private let bytes = Monitor<[UInt8]>([])
 
     func append(_ line: [UInt8]) { bytes.withLock { $0 += line } }
     var lines: [String] {

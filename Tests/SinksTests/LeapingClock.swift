@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
-import Synchronization
 
 /// The machine's clock, but for what a test has let it leap.
 final class LeapingClock: TimeSource {
-    private let leapt = Mutex(Duration.zero)
+    private let leapt = Monitor(Duration.zero)
 
     func leap(_ duration: Duration) { leapt.withLock { $0 += duration } }
     func now() -> Timestamp { SystemClock().now() }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import Platform
-import Synchronization
 
 /// A small HTTP/1.1 server on loopback that answers as a script says.
 ///
@@ -49,7 +48,7 @@ public final class FakeHTTPServer: Sendable {
     public var port: Int { listener.port }
     private let listener: LoopbackListener
     private let script: @Sendable (_ request: Request, _ number: Int) -> Answer
-    private let received = Mutex([Request]())
+    private let received = Monitor([Request]())
 
     /// Listens on a free port; `script` is asked for each request, numbered from 0.
     public init(

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import Platform
-import Synchronization
 
 /// A port of TCP on loopback, each connection of which is served by a thread of its own.
 ///
@@ -17,7 +16,7 @@ public final class LoopbackListener: Sendable {
     /// The port.
     public let port: Int
     private let reservation: Int32
-    private let state = Mutex(State())
+    private let state = Monitor(State())
 
     /// Takes a free port; nobody listens there yet.
     public init() throws {

@@ -98,18 +98,6 @@ int sealtail_receive_datagrams(
     int descriptor, uint8_t *buffer, size_t room, unsigned limit, size_t *sizes,
     uint8_t *senders);
 
-/// A name that is being resolved by getaddrinfo_a(3), which has threads of its own.
-typedef struct sealtail_lookup sealtail_lookup;
-/// Begins to resolve; rings the eventfd `event` when it is done. NULL with errno on failure.
-sealtail_lookup *sealtail_lookup_start(
-    const char *host, const char *service, int is_datagram, int event);
-/// 1 while it is under way, 0 when there are addresses, else a negative code of gai_strerror(3).
-int sealtail_lookup_status(sealtail_lookup *lookup);
-/// Copies the address at `index` and returns its size; 0 when there are not so many.
-size_t sealtail_lookup_address(
-    sealtail_lookup *lookup, size_t index, uint8_t *buffer, size_t room);
-/// Lets go of it, whether it is done or not.
-void sealtail_lookup_end(sealtail_lookup *lookup);
 /// The bytes that a socket has taken and its peer's kernel has not acknowledged; -1 with errno.
 int sealtail_unacknowledged_bytes(int descriptor);
 /// Finds the columns and rows of a terminal; -1 when the descriptor is none.

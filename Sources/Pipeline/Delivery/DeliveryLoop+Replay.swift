@@ -2,7 +2,6 @@
 import Ledger
 import Platform
 import Sinks
-import Synchronization
 
 /// A replay that a delivery loop works on beside its own work.
 struct RunningReplay {

@@ -34,15 +34,15 @@ final class DeliveryLoop: Sendable {
 
     let id: String
     let pulse: Pulse
-    private let outlet: Mutex<Outlet>
+    private let outlet: Monitor<Outlet>
     let ledger: Ledger
     let accounts: Accounts
     let log: Log
     let clock = SystemClock()
     private let makeDeadLetter: @Sendable (SinkConfiguration) throws(SinkError) -> DeadLetter
     private let latency: Histogram
-    let orders = Mutex(Orders())
-    private let reach: Mutex<DeliveryReach>
+    let orders = Monitor(Orders())
+    private let reach: Monitor<DeliveryReach>
     private let hasEnded = Atomic(false)
 
     init(
@@ -52,14 +52,14 @@ final class DeliveryLoop: Sendable {
     ) {
         self.makeDeadLetter = makeDeadLetter
         id = outlet.configuration.id
-        self.outlet = Mutex(outlet)
+        self.outlet = Monitor(outlet)
         self.ledger = ledger
         self.accounts = accounts
         self.latency = latency
         self.log = log
         pulse = Pulse("delivery to \(outlet.configuration.id)")
         let cursor = ledger.cursor(of: outlet.configuration.id)
-        reach = Mutex(DeliveryReach(from: cursor?.place ?? .beginning))
+        reach = Monitor(DeliveryReach(from: cursor?.place ?? .beginning))
     }
 
     /// The sink's configuration by now.

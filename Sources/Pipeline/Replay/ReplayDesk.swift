@@ -17,7 +17,7 @@ final class ReplayDesk: Sendable {
     private let keys: EncryptionKeyRing?
     private let mail: ReplayMail
     private let isBusy = Atomic(false)
-    private let thread = Mutex<Thread?>(nil)
+    private let thread = Monitor<Thread?>(nil)
 
     init(directory: String, keys: EncryptionKeyRing?) {
         self.directory = directory

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
-import Synchronization
 
 /// Answers `GET` and `HEAD` on a few fixed paths, for monitoring and for people.
 ///
@@ -81,8 +80,8 @@ public final class StatusServer: Sendable {
     /// How long a silent connection is kept.
     public static let connectionTimeout = Duration.seconds(10)
 
-    private let server: Mutex<HTTPServer>
-    private let terms: Mutex<Terms>
+    private let server: Monitor<HTTPServer>
+    private let terms: Monitor<Terms>
     private let handler: HTTPServer.Handler
 
     /// Listens from now on.
@@ -98,11 +97,11 @@ public final class StatusServer: Sendable {
             refuse: { StatusServer.refuse($0, table, access.value) },
             take: { $0.answer(StatusServer.answer($0.head.path, table)) })
         do throws(SystemError) {
-            server = Mutex(try HTTPServer(listen, StatusServer.options(terms), handler))
+            server = Monitor(try HTTPServer(listen, StatusServer.options(terms), handler))
         } catch {
             throw .cannotListen(listen.text, error.description)
         }
-        self.terms = Mutex(terms)
+        self.terms = Monitor(terms)
         self.handler = handler
         self.access = access
     }
@@ -111,9 +110,9 @@ public final class StatusServer: Sendable {
 
     /// What the server's thread looks up and a reload replaces.
     private final class SharedAccess: Sendable {
-        private let state: Mutex<StatusAccess>
+        private let state: Monitor<StatusAccess>
 
-        init(_ access: StatusAccess) { state = Mutex(access) }
+        init(_ access: StatusAccess) { state = Monitor(access) }
 
         var value: StatusAccess { state.withLock { $0 } }
         func replace(by access: StatusAccess) { state.withLock { $0 = access } }

@@ -104,7 +104,7 @@ public final class HTTPServer: Sendable {
     // any thread resume a connection.
     nonisolated(unsafe) private let daemon: OpaquePointer
     /// Shared with a successor; nil after the end.
-    private let listener: Mutex<File?>
+    private let listener: Monitor<File?>
     private let service: HTTPService
     private let hasRetired = Atomic(false)
     private let isStopped = Atomic(false)
@@ -119,7 +119,7 @@ public final class HTTPServer: Sendable {
     private init(
         listener: File, _ options: Options, _ handler: Handler
     ) throws(SystemError) {
-        self.listener = Mutex(listener)
+        self.listener = Monitor(listener)
         port = Socket.port(of: listener)
         // The daemon closes the descriptor it is given, so it gets one of its own.
         let descriptor = fcntl(listener.descriptor, F_DUPFD_CLOEXEC, 0)
@@ -204,7 +204,7 @@ public final class HTTPExchange: Sendable {
     /// What came before the body.
     public let head: HTTPServer.Head
 
-    fileprivate let state: Mutex<State>
+    fileprivate let state: Monitor<State>
     private let service: HTTPService
 
     fileprivate struct State: ~Copyable {
@@ -224,7 +224,7 @@ public final class HTTPExchange: Sendable {
         self.service = service
         // Safe because the pointer is used under the lock only.
         nonisolated(unsafe) let connection = connection
-        state = Mutex(State(connection: connection))
+        state = Monitor(State(connection: connection))
     }
 
     /// Hands the body over, which from now on counts for the caller's memory; a second call gives

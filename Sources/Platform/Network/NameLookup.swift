@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import CLinux
 import Glibc
 
 /// The address of a socket, as the kernel takes it.
@@ -35,8 +34,9 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
 
 /// A name on its way to addresses; nobody waits for it.
 ///
-/// glibc's getaddrinfo_a(3) asks in threads of its own, for as long as resolv.conf(5) says.
-public final class NameLookup {
+/// A thread of its own asks getaddrinfo(3), for as long as resolv.conf(5) says, and outlives who
+/// lost interest.
+public final class NameLookup: Sendable {
     /// How a lookup ended.
     public enum Outcome: Sendable, Equatable {
         /// What to connect to, in the order to try; at least one.
@@ -48,37 +48,40 @@ public final class NameLookup {
     /// The most addresses that are taken of one name.
     public static let addressLimit = 16
 
-    // Safe because init makes it and deinit lets go of it; glibc keeps a hold of its own.
-    private let lookup: OpaquePointer
+    private let ending = Monitor<Outcome?>(nil)
 
     /// Begins to look up a name or a numeric address; `bell` rings when there is an outcome.
     public init(host: String, port: Int, forDatagrams: Bool, bell: Bell) throws(SystemError) {
-        // Safe because the texts live for the call, which copies them.
-        guard
-            let lookup = sealtail_lookup_start(
-                host, String(port), forDatagrams ? 1 : 0, bell.descriptor)
-        else { throw SystemError(call: "look up", path: host) }
-        self.lookup = lookup
-    }
-
-    deinit {
-        // Safe because nobody else holds this reference.
-        sealtail_lookup_end(lookup)
+        _ = try Thread.start(name: "lookup") { [ending] in
+            let outcome = NameLookup.resolve(host, port, forDatagrams: forDatagrams)
+            ending.withLock { $0 = outcome }
+            bell.ring()
+        }
     }
 
     /// How it ended; nil while it is under way.
-    public var outcome: Outcome? {
-        let status = sealtail_lookup_status(lookup)
-        guard status != 1 else { return nil }
+    public var outcome: Outcome? { ending.withLock { $0 } }
+
+    private static func resolve(_ host: String, _ port: Int, forDatagrams: Bool) -> Outcome {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32((forDatagrams ? SOCK_DGRAM : SOCK_STREAM).rawValue)
+        hints.ai_flags = AI_NUMERICSERV
+        var list: UnsafeMutablePointer<addrinfo>?
+        // Safe because the texts and hints live for the call; the list is freed once, below.
+        let status = getaddrinfo(host, String(port), &hints, &list)
+        defer { if let list { freeaddrinfo(list) } }
         // Safe because libc answers with a constant text.
         guard status == 0 else { return .failed(String(cString: gai_strerror(status))) }
         var addresses: [SocketAddress] = []
-        var room = [UInt8](repeating: 0, count: MemoryLayout<sockaddr_storage>.size)
-        while addresses.count < NameLookup.addressLimit {
-            // Safe because the call is told how much room there is.
-            let count = sealtail_lookup_address(lookup, addresses.count, &room, room.count)
-            guard count > 0 else { break }
-            addresses.append(SocketAddress(Array(room[..<count])))
+        var next = list
+        while let entry = next?.pointee, addresses.count < addressLimit {
+            let byteCount = Int(entry.ai_addrlen)
+            if let address = entry.ai_addr, byteCount <= MemoryLayout<sockaddr_storage>.size {
+                // Safe because the entry says how long its address is, and it is copied.
+                addresses.append(
+                    SocketAddress([UInt8](UnsafeRawBufferPointer(start: address, count: byteCount))))
+            }
+            next = entry.ai_next
         }
         return addresses.isEmpty ? .failed("no address") : .addresses(addresses)
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
 import Glibc
-import Synchronization
 
 /// A thread of our own, for code that blocks in the kernel or in a C library.
 ///
@@ -13,7 +12,7 @@ public final class Thread: Sendable {
     public static let nameByteLimit = 15
 
     private let handle: pthread_t
-    private let isJoined = Mutex(false)
+    private let isJoined = Monitor(false)
 
     private init(handle: pthread_t) {
         self.handle = handle

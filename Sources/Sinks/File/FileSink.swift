@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
 import Platform
-import Synchronization
 
 /// What may be written about a sink of type `file` beside the keys of all sinks.
 struct FileOptions: SinkOptions {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
 import Platform
-import Synchronization
 import TestSupport
 import Testing
 

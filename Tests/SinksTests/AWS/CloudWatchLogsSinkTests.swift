@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
 import Platform
-import Synchronization
 import TestSupport
 import Testing
 
@@ -182,7 +181,7 @@ import Testing
     private func emptyService(
         making status: Int = 200, _ made: String = "{}"
     ) throws -> (server: FakeHTTPServer, actions: @Sendable () -> [String]) {
-        let there = Mutex(Set<String>())
+        let there = Monitor(Set<String>())
         let server = try FakeHTTPServer { request, _ in
             let action = request.headers["x-amz-target"] ?? ""
             let missing = FakeHTTPServer.Answer.reply(

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
-import Synchronization
 import TestSupport
 import Testing
 
@@ -35,14 +34,14 @@ final class HTTPReceiver: ContractReceiver {
     private let type: String
     private let dialect: HTTPDialect
     private let server: FakeHTTPServer
-    private let state: Mutex<State>
+    private let state: Monitor<State>
 
     init(_ type: String, _ dialect: HTTPDialect) throws {
         // Made in this order because the server asks for the state from its first request on.
         let script = Script()
         self.type = type
         self.dialect = dialect
-        state = Mutex(State())
+        state = Monitor(State())
         server = try FakeHTTPServer { request, _ in script.answer(request) }
         script.receiver = self
     }
@@ -50,7 +49,7 @@ final class HTTPReceiver: ContractReceiver {
     /// What the server asks, which is made before the receiver.
     private final class Script: Sendable {
         private struct Reference: Sendable { weak var receiver: HTTPReceiver? }
-        private let reference = Mutex(Reference())
+        private let reference = Monitor(Reference())
 
         var receiver: HTTPReceiver? {
             get { reference.withLock { $0.receiver } }

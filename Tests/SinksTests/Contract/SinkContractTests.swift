@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
-import Synchronization
 import TestSupport
 import Testing
 
@@ -10,7 +9,7 @@ import Testing
     /// All sinks at once, so that a clause takes as long as the slowest of them.
     @Test(arguments: SinkClause.allCases)
     func everySinkKeeps(clause: SinkClause) {
-        let found = Mutex([(name: String, violations: [String])]())
+        let found = Monitor([(name: String, violations: [String])]())
         let threads = SinkContractRow.all.filter { $0.exemption(clause) == nil }.map { row in
             try? Thread.start(name: "contract") {
                 let violations: [String]

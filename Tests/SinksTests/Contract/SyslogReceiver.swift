@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
-import Synchronization
 import TestSupport
 import Testing
 
@@ -16,7 +15,7 @@ final class SyslogReceiver: ContractReceiver {
 
     /// What the server asks for each connection.
     private final class Shared: Sendable {
-        private let value = Mutex(ReceiverBehaviour.take)
+        private let value = Monitor(ReceiverBehaviour.take)
         func set(_ new: ReceiverBehaviour) { value.withLock { $0 = new } }
         var stream: FakeStreamServer.Behaviour {
             switch value.withLock({ $0 }) {
@@ -138,7 +137,7 @@ final class PacedClock: TimeSource {
     }
 
     private let start = SystemClock().monotonic()
-    private let pace = Mutex(Pace())
+    private let pace = Monitor(Pace())
 
     /// Goes on at another pace.
     func setPace(_ factor: Double) {

@@ -421,7 +421,7 @@ final class ScriptedCollector: Sendable {
         var taken = 0
     }
 
-    private let state = Mutex(State())
+    private let state = Monitor(State())
 
     func setSlow(_ isSlow: Bool) { state.withLock { $0.isSlow = isSlow } }
 
