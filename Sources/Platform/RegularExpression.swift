@@ -87,7 +87,7 @@ public final class RegularExpression: @unchecked Sendable {
         }
         // Safe because the range was checked and the match data belongs to this thread.
         return bytes.withUnsafeBufferPointer { buffer in
-            match.storage.run(code, buffer.baseAddress, range, groupCount)
+            match.storage.run(self, buffer.baseAddress, range)
         }
     }
 
@@ -171,7 +171,7 @@ private final class MatchStorage {
     }
 
     func run(
-        _ code: OpaquePointer, _ start: UnsafePointer<UInt8>?, _ range: Range<Int>, _ groups: Int
+        _ expression: RegularExpression, _ start: UnsafePointer<UInt8>?, _ range: Range<Int>
     ) -> Bool {
         base = range.lowerBound
         groupCount = 0
@@ -179,12 +179,15 @@ private final class MatchStorage {
         var nothing: UInt8 = 0
         let result = withUnsafePointer(to: &nothing) { nothing in
             // Safe because the caller checked the range; an empty span has no start of its own.
-            pcre2_match_8(
-                code, start.map { $0 + range.lowerBound } ?? nothing, range.count, 0, 0, data,
-                context)
+            // Machine code is called as pcre2_match(3) calls it, which here checks nothing first.
+            let start = start.map { $0 + range.lowerBound } ?? nothing
+            let code = expression.code
+            return expression.isCompiledToMachineCode
+                ? pcre2_jit_match_8(code, start, range.count, 0, 0, data, context)
+                : pcre2_match_8(code, start, range.count, 0, 0, data, context)
         }
         if result >= 0 {
-            groupCount = min(groups + 1, Int(MatchStorage.groupLimit))
+            groupCount = min(expression.groupCount + 1, Int(MatchStorage.groupLimit))
             return true
         }
         isLimitHit = result != PCRE2_ERROR_NOMATCH

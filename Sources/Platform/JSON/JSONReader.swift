@@ -78,7 +78,7 @@ public final class JSONReader {
     /// The document that `read` read last; empty after a refusal.
     public let tree: JSONTree
     /// Why `read` answered false.
-    public private(set) var refusal: JSONRefusal?
+    @exclusivity(unchecked) public private(set) var refusal: JSONRefusal?
 
     /// Makes a reader; its memory grows with the longest document.
     public init(nodeLimit: Int = JSONReader.nodeLimit) {

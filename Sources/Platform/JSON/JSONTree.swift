@@ -111,12 +111,18 @@ public final class JSONTree {
     public func member(_ key: JSONKey, of object: Int) -> Int? {
         let container = self[object]
         guard container.kind == .object else { return nil }
-        var index = object + 1
-        while index < container.next {
-            if keyEquals(index, key) { return index }
-            index = self[index].next
+        return withContents { nodes, strings in
+            var index = object + 1
+            while index < container.next {
+                if nodes[index].keyHash == key.hash,
+                    ByteSearch.equal(strings, nodes[index].keyRange, key.bytes.span)
+                {
+                    return index
+                }
+                index = nodes[index].next
+            }
+            return nil
         }
-        return nil
     }
 
     /// The indexes of the values that an object or array holds directly.

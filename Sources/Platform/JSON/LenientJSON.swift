@@ -213,7 +213,23 @@ public final class LenientJSON {
         depth -= 1
     }
 
+    /// Whether two keys of an object may be the same; false is certain.
+    private func isSuspicious(_ object: Int) -> Bool {
+        var sieve = [16 of UInt64](repeating: 0)
+        let end = storage[object].next
+        var index = object + 1
+        while index < end {
+            let node = storage[index]
+            let bit = node.keyHash >> 54
+            if sieve[Int(bit >> 6)] >> (bit & 63) & 1 == 1 { return true }
+            sieve[Int(bit >> 6)] |= 1 << (bit & 63)
+            index = node.next
+        }
+        return false
+    }
+
     private func markDuplicates(_ object: Int) {
+        guard isSuspicious(object) else { return }
         var members = [(hash: UInt64, index: Int)]()
         let end = storage[object].next
         var index = object + 1
@@ -221,7 +237,6 @@ public final class LenientJSON {
             members.append((storage[index].keyHash, index))
             index = storage[index].next
         }
-        guard members.count > 1 else { return }
         members.sort { ($0.hash, $0.index) < ($1.hash, $1.index) }
         var first = 0
         for next in 1..<members.count {
