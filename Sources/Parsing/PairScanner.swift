@@ -28,7 +28,12 @@ struct Slot: Sendable {
     var rank: UInt8 = 0
     /// The value counts only for the record of this number.
     var stamp: UInt32 = 0
+    /// Which word of the declaration it is, and which without what folding leaves out.
+    var word = Slot.notLookedUp
+    var foldedWord = Slot.notLookedUp
     var payload: UInt64 = 0
+
+    static let notLookedUp: Int32 = -2
 
     @inline(__always)
     var offset: Int { Int(payload >> 32) }
@@ -62,7 +67,6 @@ struct PairScanner {
 
     private let table: TextTable
     private let nullTable: TextTable
-    private let nullWordByteLimit: Int
     // Of each key, and at the end of the beginning, the key that came behind it the last time.
     // Products write their keys in few orders, so most keys are known before they are read.
     private var successors: [Int32]
@@ -73,10 +77,9 @@ struct PairScanner {
     private(set) var hasEscapes = false
 
     /// Looks for the keys of a table.
-    init(table: TextTable, nullTable: TextTable, nullWordByteLimit: Int) {
+    init(table: TextTable, nullTable: TextTable) {
         self.table = table
         self.nullTable = nullTable
-        self.nullWordByteLimit = nullWordByteLimit
         successors = Array(repeating: -1, count: table.count + 1)
         previous = table.count
     }
@@ -244,8 +247,7 @@ struct PairScanner {
             if !isQuoted { damage.insert(.suspectedInjection) }
             return
         }
-        if value.isEmpty || (value.count <= nullWordByteLimit && nullTable.find(text, value) != nil)
-        {
+        if value.isEmpty || nullTable.findIndex(text, value) >= 0 {
             slots[index] = Slot(form: .nothing, stamp: stamp)
             return
         }

@@ -12,7 +12,9 @@ extension ParserCompiler {
         for definition in definitions {
             list.append(rule(definition, inherited: inherited, depth: depth))
         }
-        program.ruleLists.append(list)
+        let start = Int32(program.ruleNumbers.count)
+        program.ruleNumbers += list
+        program.ruleLists.append(start..<Int32(program.ruleNumbers.count))
         return Int32(program.ruleLists.count - 1)
     }
 

@@ -20,9 +20,11 @@ extension ParserCompiler {
                     continue
                 }
                 let later = slots(of: Array(definitions.dropFirst(index + 1)))
-                program.slotLists.append(later)
+                let earlier = slots(named: names(of: Array(definitions[..<index])))
+                program.slotLists.append(
+                    later.isEmpty ? [] : earlier.filter { !later.contains($0) })
                 compiled.append(
-                    .each(paths: paths(words), slots: Int32(program.slotLists.count - 1)))
+                    .each(paths: paths(words), kept: Int32(program.slotLists.count - 1)))
             } else if let step = step(definition) {
                 compiled.append(step)
             }
@@ -44,8 +46,8 @@ extension ParserCompiler {
     private mutating func step(_ definition: StepDefinition) -> ParserProgram.Step? {
         switch definition {
         case .json(let from, let values):
-            program.memberTables.append(MemberTable(members(values)))
-            return .json(table: Int32(program.memberTables.count - 1), from: from.map(slot))
+            return .json(
+                table: Int32(program.members.append(members(values))), from: from.map(slot))
         case .unwrap(let words): return .unwrap(paths: paths(words))
         case .each: return nil
         case .keyValue(let from, let values):
@@ -70,13 +72,12 @@ extension ParserCompiler {
             for alternative in alternatives {
                 // A step that fails gives nothing, so what stands behind the last of them stays.
                 let lastToFail = alternative.lastIndex { $0.canFail } ?? 0
-                compiled.append(
-                    ParserProgram.Alternative(
-                        steps: steps(alternative),
-                        slots: slots(named: names(of: Array(alternative[..<lastToFail])))))
+                let saved = Int32(program.savedSlots.count)
+                program.savedSlots += slots(named: names(of: Array(alternative[..<lastToFail])))
+                let end = Int32(program.savedSlots.count)
+                compiled.append(.init(steps: steps(alternative), slots: saved..<end))
             }
-            program.alternatives.append(compiled)
-            return .firstOf(list: Int32(program.alternatives.count - 1))
+            return .firstOf(append(compiled))
         case .ignore(let word, let when):
             return .ignore(reason: reason(word), when: conditions(when))
         }
@@ -93,10 +94,14 @@ extension ParserCompiler {
         if compiled.count == 1 { return compiled[0] }
         let start = Int32(program.steps.count)
         program.steps += compiled
-        program.alternatives.append([
-            ParserProgram.Alternative(steps: start..<Int32(program.steps.count), slots: [])
-        ])
-        return .firstOf(list: Int32(program.alternatives.count - 1))
+        return .firstOf(
+            append([.init(steps: start..<Int32(program.steps.count), slots: 0..<0)]))
+    }
+
+    private mutating func append(_ alternatives: [ParserProgram.Alternative]) -> Range<Int32> {
+        let start = Int32(program.alternatives.count)
+        program.alternatives += alternatives
+        return start..<Int32(program.alternatives.count)
     }
 
     private func keys(_ values: [ValueDefinition]) -> [(text: String, value: Int)] {

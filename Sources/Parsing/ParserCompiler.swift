@@ -62,7 +62,6 @@ public struct ParserCompiler {
     private mutating func run() {
         _ = compileOutline()
         program.nullTable = TextTable(definition.nullWords.map { ($0, 1) })
-        program.nullWordByteLimit = definition.nullWords.map(\.utf8.count).max() ?? 0
         // Names must exist before conditions and fields use them, wherever they stand.
         declare(definition.formats.flatMap(\.steps))
         for name in names(ofRules: definition.events) { declare(name) }
@@ -167,7 +166,7 @@ public struct ParserCompiler {
         // Rules that inherit a field have its list alike; one of each is enough.
         let list = words.map { KnownWord(text: $0.text, value: $0.value) }
         if let number = knownTables[list] { return number }
-        let number = Int32(program.wordTables.append(words))
+        let number = Int32(program.wordLists.append(words))
         knownTables[list] = number
         return number
     }

@@ -20,28 +20,30 @@ public struct ParserProgram: Sendable {
     /// The values that become fingerprints, because they are live credentials.
     var credentialSlots: Set<Int32> = []
     var nullTable = TextTable([])
-    /// The longest text of `nullTable`.
-    var nullWordByteLimit = 0
     var formats: [Format] = []
     var steps: [Step] = []
     var conditions: [Condition] = []
-    var memberTables: [MemberTable] = []
+    var members = MemberTables()
     var keyTables: [TextTable] = []
     var logfmtTables: [TextTable] = []
     var columnPlans: [ColumnPlan] = []
     var paths: [[[JSONKey]]] = []
-    var alternatives: [[Alternative]] = []
+    var alternatives: [Alternative] = []
     var layouts: [TimeLayout] = []
     var patterns: [Pattern] = []
-    var wordTables = TextTables()
+    var wordLists = WordLists()
     var needles: [[UInt8]] = []
     var rules: [Rule] = []
-    var ruleLists: [[Int32]] = []
+    var ruleLists: [Range<Int32>] = []
+    /// The rules of all lists.
+    var ruleNumbers: [Int32] = []
     var classes: [EventClass] = []
     var assignments: [Assignment] = []
     var constants: [UInt8] = []
     var constantRanges: [Range<Int32>] = []
     var slotLists: [[Int32]] = []
+    /// The names that alternatives may have to give back.
+    var savedSlots: [Int32] = []
     var constantSets: [[UInt8]] = []
     var reasons: [String] = []
     var rootRules: Int32 = 0
@@ -72,23 +74,24 @@ public struct ParserProgram: Sendable {
         case json(table: Int32, from: Int32?)
         /// Makes the first of these members that is an object the JSON root.
         case unwrap(paths: Int32)
-        /// Runs the steps behind it and the rules for every element of an array.
-        case each(paths: Int32, slots: Int32)
+        /// Runs the steps behind it and the rules for every element of an array. What the steps
+        /// before it gave to these names holds for all elements.
+        case each(paths: Int32, kept: Int32)
         case keyValue(from: Int32, table: Int32)
         case logfmt(from: Int32?, table: Int32)
         case columns(Int32, from: Int32?)
         case pattern(Int32, from: Int32?, isOptional: Bool)
         case set(slot: Int32, constant: Int32)
         case require(Range<Int32>)
-        case firstOf(list: Int32)
+        case firstOf(Range<Int32>)
         case ignore(reason: Int32, when: Range<Int32>)
     }
 
     /// Steps of which the first list that succeeds counts.
     struct Alternative: Sendable {
         var steps: Range<Int32>
-        /// What the steps may have given when they fail; it is then as before.
-        var slots: [Int32]
+        /// What of `savedSlots` the steps may have given when they fail; it is then as before.
+        var slots: Range<Int32>
     }
 
     struct Pattern: Sendable {

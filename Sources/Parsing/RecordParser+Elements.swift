@@ -34,7 +34,7 @@ extension RecordParser {
 
     /// Runs the rest of a format for each element; the record is matched when one of them is.
     mutating func runEach(
-        _ list: (elements: [Int], isList: Bool), _ steps: Range<Int32>, _ cleared: [Int32],
+        _ list: (elements: [Int], isList: Bool), _ steps: Range<Int32>, _ kept: [Int32],
         _ subject: Subject, _ block: Span<UInt8>
     ) -> StepResult {
         guard elementDepth < RecordParser.elementDepthLimit else { return .failed }
@@ -57,8 +57,7 @@ extension RecordParser {
                 fates.excessCount += elements.count - index
                 break
             }
-            for slot in cleared { slots[Int(slot)].stamp = 0 }
-            if cleared.isEmpty { clearSlots() }
+            clearSlots(but: kept)
             (root, isTextRoot) = (element, outer.1)
             ignoredReason = unnamed
             switch runElement(steps, isCounted: list.isList, subject, block) {
@@ -87,10 +86,6 @@ extension RecordParser {
         }
         effort.isLimitHit = effort.isLimitHit || wasLimitHit
         return result
-    }
-
-    private mutating func clearSlots() {
-        for index in slots.indices { slots[index].stamp = 0 }
     }
 
     /// Adds the fates of a record's elements to the counts of its batch.

@@ -7,9 +7,8 @@ extension RecordParser {
 
     /// Goes through a list of rules; true when one of them named events, which are in `classes`.
     mutating func decide(_ list: Int32, _ block: Span<UInt8>, _ record: Record) -> Bool {
-        for index in 0..<program.ruleLists[Int(list)].count {
-            let number = program.ruleLists[Int(list)][index]
-            switch apply(number, block, record) {
+        for place in program.ruleLists[Int(list)] {
+            switch apply(program.ruleNumbers[Int(place)], block, record) {
             case .matched: return true
             case .ignored: return false
             case .failed: continue
@@ -49,37 +48,20 @@ extension RecordParser {
             let before = ignoredReason
             if decide(list, block, record) { return .matched }
             return ignoredReason == before ? .failed : .ignored
-        case .table(let number, let table, let isFolded, let otherwise):
-            let value = slot(number)
+        case .table(let name, let table, let isFolded, let otherwise):
             let found =
                 isFolded
-                ? foldedWord(value, Int(table), block) : word(value, Int(table), block)
-            if let found { return apply(Int32(found), block, record) }
+                ? foldedNumber(of: name, in: table, block) : number(of: name, in: table, block)
+            if found >= 0 { return apply(Int32(found), block, record) }
             return otherwise.map { apply($0, block, record) } ?? .failed
         }
     }
 
     /// The events that a record gives beside the one that was named.
     private mutating func addAll(_ list: Int32, _ block: Span<UInt8>, _ record: Record) {
-        for number in program.ruleLists[Int(list)] { _ = apply(number, block, record) }
-    }
-
-    private mutating func foldedWord(
-        _ value: Slot, _ table: Int, _ block: Span<UInt8>
-    ) -> Int? {
-        guard value.isText, value.count <= 256 else { return word(value, table, block) }
-        var folded = [128 of UInt8](repeating: 0)
-        let count = withText(value, block) { text, range in
-            var count = 0
-            for index in range {
-                guard let byte = ParserCompiler.foldedByte(text[index]) else { continue }
-                guard count < ParserCompiler.foldedByteLimit else { return 0 }
-                folded[count] = byte
-                count += 1
-            }
-            return count
+        for place in program.ruleLists[Int(list)] {
+            _ = apply(program.ruleNumbers[Int(place)], block, record)
         }
-        return program.wordTables.find(table, folded.span, 0..<count)
     }
 
     // MARK: Laying down

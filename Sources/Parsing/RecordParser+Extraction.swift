@@ -16,11 +16,11 @@ extension RecordParser {
         for number in steps {
             let behind = number + 1..<steps.upperBound
             switch program.steps[Int(number)] {
-            case .each(let paths, let slots):
+            case .each(let paths, let kept):
                 guard readJSON(subject.record, block) else { return .failed }
                 if tree.duplicateCount > 0 { damage.insert(.duplicateKey) }
                 return runEach(
-                    elements(program.paths[Int(paths)]), behind, program.slotLists[Int(slots)],
+                    elements(program.paths[Int(paths)]), behind, program.slotLists[Int(kept)],
                     subject, block)
             case .json(_, nil), .unwrap:
                 // A document that is a list of records has its steps run for each of them.
@@ -66,7 +66,7 @@ extension RecordParser {
             case .require(let conditions):
                 guard holds(conditions, block) else { return .failed }
             case .firstOf(let list):
-                let result = runFirst(Int(list), record, block)
+                let result = runFirst(list, record, block)
                 guard case .matched = result else { return result }
             case .ignore(let reason, let when):
                 if holds(when, block) {
@@ -79,22 +79,25 @@ extension RecordParser {
     }
 
     private mutating func runFirst(
-        _ list: Int, _ record: Record, _ block: Span<UInt8>
+        _ list: Range<Int32>, _ record: Record, _ block: Span<UInt8>
     ) -> StepResult {
-        for number in program.alternatives[list].indices {
+        for number in list {
+            let alternative = program.alternatives[Int(number)]
             let before = savedSlots.count
-            for slot in program.alternatives[list][number].slots {
-                savedSlots.append(slots[Int(slot)])
+            for place in alternative.slots {
+                savedSlots.append(slots[Int(program.savedSlots[Int(place)])])
             }
-            let result = run(program.alternatives[list][number].steps, record, block)
-            let failed = result == .failed
-            if failed {
-                for (index, slot) in program.alternatives[list][number].slots.enumerated() {
-                    slots[Int(slot)] = savedSlots[before + index]
+            let result = run(alternative.steps, record, block)
+            if case .failed = result {
+                for (index, place) in alternative.slots.enumerated() {
+                    slots[Int(program.savedSlots[Int(place)])] = savedSlots[before + index]
                 }
             }
-            savedSlots.removeLast(savedSlots.count - before)
-            if !failed { return result }
+            if savedSlots.count > before {
+                savedSlots.removeLast(savedSlots.count - before)
+            }
+            if case .failed = result { continue }
+            return result
         }
         return .failed
     }
@@ -102,8 +105,8 @@ extension RecordParser {
     private mutating func set(_ slot: Int, _ constant: Int) {
         let range = program.constantRanges[constant]
         let start = scratch.count
-        let copy = program.constants
-        scratch.append(copy, Int(range.lowerBound)..<Int(range.upperBound))
+        RecordParser.append(
+            program.constants, Int(range.lowerBound)..<Int(range.upperBound), to: &scratch)
         slots[slot] = .text(.scratch, start, range.count, stamp: stamp)
     }
 
@@ -124,6 +127,12 @@ extension RecordParser {
     func slot(_ number: Int32) -> Slot {
         let slot = slots[Int(number)]
         return slot.stamp == stamp ? slot : Slot()
+    }
+
+    static func append(
+        _ source: [UInt8], _ range: Range<Int>, to target: inout ByteWriter
+    ) {
+        target.append(source, range)
     }
 
     static func append(
@@ -197,8 +206,12 @@ extension RecordParser {
     }
 
     /// A text, or a number or truth as a text.
-    private mutating func written(_ value: Slot) -> Slot? {
-        guard value.form == .integer || value.form == .boolean else { return value }
+    @inline(__always)
+    mutating func written(_ value: Slot) -> Slot {
+        value.form == .integer || value.form == .boolean ? write(value) : value
+    }
+
+    private mutating func write(_ value: Slot) -> Slot {
         let start = scratch.count
         scratch.append(value.written)
         return .text(.scratch, start, scratch.count - start, stamp: stamp)
@@ -212,100 +225,41 @@ extension RecordParser {
         }
         // The whole record is the same for each of its elements.
         if let known = wholeMatches[number] {
-            for value in known.values { slots[Int(value.slot)] = value.value }
+            for value in known.values {
+                var slot = value.value
+                if slot.stamp != 0 { slot.stamp = stamp }
+                slots[Int(value.slot)] = slot
+            }
             return known.isFound
         }
         let isFound = matchPattern(number, in: nil, record, block)
-        let groups = isFound ? program.patterns[number].groups : []
-        wholeMatches[number] = WholeMatch(
-            isFound: isFound, values: groups.map { ($0.slot, slots[Int($0.slot)]) })
+        var values: [(slot: Int32, value: Slot)] = []
+        if isFound {
+            for group in program.patterns[number].groups {
+                values.append((group.slot, slot(group.slot)))
+            }
+        }
+        wholeMatches[number] = WholeMatch(isFound: isFound, values: values)
         return isFound
     }
 
     private mutating func matchPattern(
         _ number: Int, in from: Int32?, _ record: Record, _ block: Span<UInt8>
     ) -> Bool {
-        guard let source = from.map({ written(slot($0)) }) ?? text(of: record, block),
-            source.isText
-        else { return false }
+        let source = from.map { written(slot($0)) } ?? text(of: record, block)
+        guard source.isText else { return false }
         guard finds(number, source, block) else { return false }
-        for (group, slot) in program.patterns[number].groups {
+        for (group, number) in program.patterns[number].groups {
             guard let range = match.range(group) else { continue }
-            let isNothing =
-                range.isEmpty || withText(source, block) { text, _ in isNullWord(text, range) }
-            slots[Int(slot)] =
-                isNothing
-                ? Slot(form: .nothing, stamp: stamp)
-                : .text(source.form, range.lowerBound, range.count, stamp: stamp)
+            slots[Int(number)] = part(range, of: source, block)
         }
         return true
     }
 
-    // MARK: Conditions
-
-    /// True when all conditions hold.
-    mutating func holds(_ range: Range<Int32>, _ block: Span<UInt8>) -> Bool {
-        for number in range {
-            let condition = program.conditions[Int(number)]
-            if !holds(condition, slot(condition.slot), block) { return false }
-        }
-        return true
-    }
-
-    private mutating func holds(
-        _ condition: ParserProgram.Condition, _ slot: Slot, _ block: Span<UInt8>
-    ) -> Bool {
-        switch condition.test {
-        case .present: return slot.form != .nothing
-        case .absent: return slot.form == .nothing
-        case .oneOf(let table): return isWord(slot, Int(table), block)
-        case .noneOf(let table): return !isWord(slot, Int(table), block)
-        case .startsWith(let table):
-            return withWritten(slot, block) { text, place in
-                program.wordTables.holdsPrefix(Int(table), of: text, place)
-            }
-        case .contains(let range):
-            return withWritten(slot, block) { text, place in
-                for number in range {
-                    let needle = program.needles[Int(number)]
-                    if ByteSearch.first(needle, in: text, place) != nil { return true }
-                }
-                return false
-            }
-        case .matches(let pattern):
-            if slot.isText { return finds(Int(pattern), slot, block) }
-            return withWritten(slot, block) {
-                program.patterns[Int(pattern)].expression.match($0, $1, into: match)
-            }
-        }
-    }
-
-    /// Asks about a text, or about a number or truth as it is written; false for anything else.
-    private func withWritten(
-        _ slot: Slot, _ block: Span<UInt8>, _ body: (Span<UInt8>, Range<Int>) -> Bool
-    ) -> Bool {
-        switch slot.form {
-        case .block, .scratch: return withText(slot, block, body)
-        case .integer, .boolean:
-            let written = Array(slot.written.utf8)
-            return body(written.span, 0..<written.count)
-        case .nothing, .double, .list: return false
-        }
-    }
-
-    private func isWord(_ slot: Slot, _ table: Int, _ block: Span<UInt8>) -> Bool {
-        word(slot, table, block) != nil
-    }
-
-    /// The number of a value's word in a table.
-    func word(_ slot: Slot, _ table: Int, _ block: Span<UInt8>) -> Int? {
-        switch slot.form {
-        case .block, .scratch:
-            return withText(slot, block) { program.wordTables.find(table, $0, $1) }
-        case .integer, .boolean:
-            let utf8 = Array(slot.written.utf8)
-            return program.wordTables.find(table, utf8.span, 0..<utf8.count)
-        case .nothing, .double, .list: return nil
-        }
+    /// A part of a text as a value; nothing when it is empty or a null word.
+    mutating func part(_ range: Range<Int>, of source: Slot, _ block: Span<UInt8>) -> Slot {
+        let part = Slot.text(source.form, range.lowerBound, range.count, stamp: stamp)
+        let isNothing = range.isEmpty || withText(part, block) { isNullWord($0, $1) }
+        return isNothing ? Slot(form: .nothing, stamp: stamp) : part
     }
 }

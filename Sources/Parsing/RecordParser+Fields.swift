@@ -15,7 +15,7 @@ extension RecordParser {
         if case .text = assignment.source, value.isText {
             return builder.set(textValue(field, value))
         }
-        fill(field, assignment.source, value, block)
+        fill(field, assignment.source, value, assignment.slot, block)
     }
 
     private mutating func fillConstant(
@@ -50,7 +50,7 @@ extension RecordParser {
     }
 
     private mutating func fill(
-        _ field: Field, _ source: ParserProgram.Assignment.Source, _ value: Slot,
+        _ field: Field, _ source: ParserProgram.Assignment.Source, _ value: Slot, _ name: Int32,
         _ block: Span<UInt8>
     ) {
         switch source {
@@ -60,12 +60,14 @@ extension RecordParser {
         case .joined(let list, let separator):
             fillJoined(field, Int(list), Int(separator), block)
         case .word(let table, let otherwise):
-            let number = word(firstOfList(value), Int(table), block) ?? Int(otherwise)
-            guard number >= 0 else { return }
-            builder.set(FieldValue(field, .word, payload: UInt64(number)))
+            let found = number(ofFirst: value, name, in: table, block)
+            let word = found < 0 ? Int(otherwise) : found
+            guard word >= 0 else { return }
+            builder.set(FieldValue(field, .word, payload: UInt64(word)))
         case .mapped(let table, let otherwise, let keeps):
-            if let number = word(firstOfList(value), Int(table), block) {
-                builder.set(constantValue(field, number))
+            let found = number(ofFirst: value, name, in: table, block)
+            if found >= 0 {
+                builder.set(constantValue(field, found))
             } else if keeps, let text = text(of: value) {
                 builder.set(textValue(field, text))
             } else if otherwise >= 0 {
@@ -95,7 +97,7 @@ extension RecordParser {
     // MARK: Texts
 
     /// The first text of a list, or the value itself.
-    private func firstOfList(_ value: Slot) -> Slot {
+    mutating func firstOfList(_ value: Slot) -> Slot {
         guard value.form == .list, value.count > 4 else { return value }
         let count = scratch.withBytes { RecordParser.length($0, value.offset) }
         return .text(.scratch, value.offset + 4, count, stamp: stamp)
@@ -145,8 +147,8 @@ extension RecordParser {
             guard let text = text(of: slot(number)) else { return }
             if other.count > 0 {
                 let range = program.constantRanges[separator]
-                let copy = program.constants
-                other.append(copy, Int(range.lowerBound)..<Int(range.upperBound))
+                RecordParser.append(
+                    program.constants, Int(range.lowerBound)..<Int(range.upperBound), to: &other)
             }
             if text.form == .block {
                 other.append(block.extracting(text.range))
@@ -204,8 +206,9 @@ extension RecordParser {
     private mutating func fillMappedSet(_ field: Field, _ table: Int) {
         var found: Set<Int> = []
         for part in parts {
-            let number = work.withBytes { program.wordTables.find(table, $0, part) }
-            if let number { found.insert(number) }
+            let word = work.withBytes { program.wordLists.find($0, part) }
+            let number = program.wordLists.number(of: word, in: table)
+            if number >= 0 { found.insert(number) }
         }
         guard !found.isEmpty else { return }
         let texts = found.map { number in
@@ -318,7 +321,7 @@ extension RecordParser {
         builder.set(FieldValue(field, .scratch, offset: start, count: place.count))
     }
 
-    private func isEqual(_ left: Slot, _ right: Slot, _ block: Span<UInt8>) -> Bool {
+    private mutating func isEqual(_ left: Slot, _ right: Slot, _ block: Span<UInt8>) -> Bool {
         guard left.count == right.count else { return false }
         return withText(left, block) { leftText, leftRange in
             withText(right, block) { rightText, rightRange in
@@ -407,7 +410,7 @@ extension RecordParser {
         text.withBytes { timestamps.read($0.extracting(range), form) }
     }
 
-    private func integer(_ value: Slot, _ block: Span<UInt8>) -> Int64? {
+    private mutating func integer(_ value: Slot, _ block: Span<UInt8>) -> Int64? {
         switch value.form {
         case .integer: return Int64(bitPattern: value.payload)
         case .block, .scratch:
@@ -477,17 +480,17 @@ extension RecordParser {
         guard value.isText else { return }
         let isGood = withText(value, block) { text, range in
             switch source {
-            case .method: range.count <= 32 && range.allSatisfy { isCapital(text[$0]) }
-            case .country: range.count == 2 && range.allSatisfy { isCapital(text[$0]) }
-            default: range.count == 32 && range.allSatisfy { isLowerHex(text[$0]) }
+            case .method: range.count <= 32 && range.allSatisfy { RecordParser.isCapital(text[$0]) }
+            case .country: range.count == 2 && range.allSatisfy { RecordParser.isCapital(text[$0]) }
+            default: range.count == 32 && range.allSatisfy { RecordParser.isLowerHex(text[$0]) }
             }
         }
         if isGood { builder.set(textValue(field, value)) }
     }
 
-    private func isCapital(_ byte: UInt8) -> Bool { byte >= 0x41 && byte <= 0x5A }
+    private static func isCapital(_ byte: UInt8) -> Bool { byte >= 0x41 && byte <= 0x5A }
 
-    private func isLowerHex(_ byte: UInt8) -> Bool {
+    private static func isLowerHex(_ byte: UInt8) -> Bool {
         ASCII.isDigit(byte) || (byte >= 0x61 && byte <= 0x66)
     }
 }

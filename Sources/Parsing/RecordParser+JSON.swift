@@ -7,7 +7,6 @@ struct NestedDocument {
     var place: Range<Int>
     var inside: Int32
     var array: Int32
-    var table: MemberTable
 }
 
 extension RecordParser {
@@ -42,20 +41,24 @@ extension RecordParser {
 
     /// The tree that holds the root at hand.
     var tree: JSONTree {
-        if isTextRoot { return textReader.tree }
-        return jsonState == .sound ? reader.tree : lenient.tree
+        @inline(__always) get {
+            if isTextRoot { return textReader.tree }
+            return jsonState == .sound ? reader.tree : lenient.tree
+        }
     }
 
     /// True when the root is an array whose elements are records of their own.
-    var isRootArray: Bool { tree.count > root && tree[root].kind == .array }
+    var isRootArray: Bool {
+        @inline(__always) get { tree.count > root && tree[root].kind == .array }
+    }
 
     /// Fills the values that a table wants from the root; false when that is no object.
     mutating func fillFromRoot(_ table: Int) -> Bool {
         let tree = tree
         let root = root
         guard tree.count > root, tree[root].kind == .object else { return false }
-        let table = program.memberTables[table]
-        tree.withContents { nodes, strings in fill(nodes, strings, root, 0, table) }
+        let state = program.members.root(table).state
+        tree.withContents { nodes, strings in fill(nodes, strings, root, state) }
         fillNested()
         return true
     }
@@ -66,13 +69,12 @@ extension RecordParser {
         copyToWork(source, block)
         guard let (tree, found) = readInner(work, 0..<work.count) else { return false }
         damage.formUnion(found)
-        let table = program.memberTables[table]
-        let rootArray = table.rootArray
+        let begin = program.members.root(table)
         switch tree[0].kind {
         case .object:
-            tree.withContents { nodes, strings in fill(nodes, strings, 0, 0, table) }
-        case .array where rootArray >= 0:
-            tree.withContents { nodes, strings in fillArray(nodes, strings, 0, rootArray, table) }
+            tree.withContents { nodes, strings in fill(nodes, strings, 0, begin.state) }
+        case .array where begin.array >= 0:
+            tree.withContents { nodes, strings in fillArray(nodes, strings, 0, begin.array) }
         default: return false
         }
         fillNested()
@@ -98,16 +100,14 @@ extension RecordParser {
     // MARK: Members
 
     private mutating func fill(
-        _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ object: Int, _ state: Int32,
-        _ table: MemberTable
+        _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ object: Int, _ state: Int32
     ) {
         let end = nodes[object].next
         var index = object + 1
         while index < end {
             let node = nodes[index]
-            let found = table.find(
-                node.keyHash, state, strings, node.keyRange)
-            if let entry = found { take(nodes, strings, index, entry, table) }
+            let found = program.members.find(node.keyHash, state, strings, node.keyRange)
+            if let entry = found { take(nodes, strings, index, entry) }
             index = node.next
         }
     }
@@ -115,7 +115,7 @@ extension RecordParser {
     @inline(__always)
     private mutating func take(
         _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ index: Int,
-        _ entry: MemberTable.Entry, _ table: MemberTable
+        _ entry: MemberTables.Entry
     ) {
         let node = nodes[index]
         // The first of two counts with all that is in it.
@@ -124,21 +124,21 @@ extension RecordParser {
             return
         }
         if node.kind == .object {
-            if entry.inside >= 0 { fill(nodes, strings, index, entry.inside, table) }
-            if entry.array >= 0 { fillArray(nodes, strings, index, entry.array, table) }
+            if entry.inside >= 0 { fill(nodes, strings, index, entry.inside) }
+            if entry.array >= 0 { fillArray(nodes, strings, index, entry.array) }
             return
         }
         if entry.inside >= 0 || entry.array >= 0 {
             if node.kind == .array, entry.array >= 0 {
-                fillArray(nodes, strings, index, entry.array, table)
+                fillArray(nodes, strings, index, entry.array)
             } else if node.kind == .string {
-                remember(strings, node.stringRange, entry, table)
+                remember(strings, node.stringRange, entry)
             }
         }
         if entry.slot >= 0 { put(nodes, strings, index, Int(entry.slot), entry.rank) }
         if entry.more >= 0 {
-            for number in 0..<table.moreCount(entry.more) {
-                let wanted = table.moreSlot(entry.more, number)
+            for number in 0..<program.members.moreCount(entry.more) {
+                let wanted = program.members.moreSlot(entry.more, number)
                 put(nodes, strings, index, Int(wanted.slot), wanted.rank)
             }
         }
@@ -194,10 +194,10 @@ extension RecordParser {
     /// True for a text that the declaration calls no value.
     @inline(__always)
     func isNullWord(_ text: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        range.count <= program.nullWordByteLimit && program.nullTable.find(text, range) != nil
+        program.nullTable.findIndex(text, range) >= 0
     }
 
-    private func list(from start: Int) -> Slot {
+    private mutating func list(from start: Int) -> Slot {
         guard scratch.count > start else { return Slot(form: .nothing, stamp: stamp) }
         return .text(.list, start, scratch.count - start, stamp: stamp)
     }
@@ -242,17 +242,16 @@ extension RecordParser {
 
     /// Takes what is wanted from the elements of an array; an object counts as its only element.
     private mutating func fillArray(
-        _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ array: Int, _ plan: Int32,
-        _ table: MemberTable
+        _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ array: Int, _ plan: Int32
     ) {
-        let counts = table.counts(plan)
+        let counts = program.members.counts(plan)
         for number in 0..<counts.all {
-            let (wanted, target) = table.target(all: number, plan)
+            let (wanted, target) = program.members.target(all: number, plan)
             let slot = Int(wanted.slot)
             if hasValue(wanted.slot), slots[slot].rank <= wanted.rank { continue }
             let start = scratch.count
             forEachElement(nodes, array) { parser, child, _ in
-                parser.collect(nodes, strings, child, target, table)
+                parser.collect(nodes, strings, child, target)
             }
             var list = list(from: start)
             if list.form == .nothing, hasValue(wanted.slot) { continue }
@@ -262,22 +261,17 @@ extension RecordParser {
         if counts.indexed == 0, counts.groups == 0 { return }
         forEachElement(nodes, array) { parser, child, position in
             for number in 0..<counts.indexed {
-                let wanted = table.target(
-                    indexed: number, plan)
+                let wanted = parser.program.members.target(indexed: number, plan)
                 if wanted.index == position {
-                    parser.take(nodes, strings, child, wanted.target, table)
+                    parser.take(nodes, strings, child, wanted.target)
                 }
             }
             for number in 0..<counts.groups {
-                let target = table.target(
+                let target = parser.program.members.target(
                     group: number, plan, nodes, strings, child)
-                if let target { parser.take(nodes, strings, child, target, table) }
+                if let target { parser.take(nodes, strings, child, target) }
             }
         }
-    }
-
-    private func hasValue(_ slot: Int32) -> Bool {
-        slots[Int(slot)].stamp == stamp && slots[Int(slot)].form != .nothing
     }
 
     /// Calls `body` with each element of an array and its number.
@@ -299,10 +293,10 @@ extension RecordParser {
 
     private mutating func take(
         _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ index: Int,
-        _ target: MemberTable.Target, _ table: MemberTable
+        _ target: MemberTables.Target
     ) {
         if nodes[index].kind == .object {
-            if target.inside >= 0 { fill(nodes, strings, index, target.inside, table) }
+            if target.inside >= 0 { fill(nodes, strings, index, target.inside) }
         } else if target.slot >= 0 {
             put(nodes, strings, index, Int(target.slot), target.rank)
         }
@@ -311,30 +305,28 @@ extension RecordParser {
     /// Appends all values that a target has in an element to the list at the end of the scratch.
     private mutating func collect(
         _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ index: Int,
-        _ target: MemberTable.Target, _ table: MemberTable
+        _ target: MemberTables.Target
     ) {
         if nodes[index].kind == .object {
-            if target.inside >= 0 { collect(nodes, strings, index, target.inside, table) }
+            if target.inside >= 0 { collect(nodes, strings, index, target.inside) }
         } else if target.slot >= 0 {
             append(nodes, strings, index)
         }
     }
 
     private mutating func collect(
-        _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ object: Int, _ state: Int32,
-        _ table: MemberTable
+        _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ object: Int, _ state: Int32
     ) {
         let end = nodes[object].next
         var index = object + 1
         while index < end {
             let node = nodes[index]
-            let found = table.find(
-                node.keyHash, state, strings, node.keyRange)
+            let found = program.members.find(node.keyHash, state, strings, node.keyRange)
             if let entry = found {
                 if node.kind == .object, entry.inside >= 0 {
-                    collect(nodes, strings, index, entry.inside, table)
+                    collect(nodes, strings, index, entry.inside)
                 } else if entry.array >= 0, node.kind == .array || node.kind == .object {
-                    collectArray(nodes, strings, index, entry.array, table)
+                    collectArray(nodes, strings, index, entry.array)
                 } else if entry.slot >= 0 {
                     if node.kind == .array {
                         appendElements(nodes, strings, index)
@@ -348,27 +340,24 @@ extension RecordParser {
     }
 
     private mutating func collectArray(
-        _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ array: Int, _ plan: Int32,
-        _ table: MemberTable
+        _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ array: Int, _ plan: Int32
     ) {
-        let counts = table.counts(plan)
+        let counts = program.members.counts(plan)
         forEachElement(nodes, array) { parser, child, position in
             for number in 0..<counts.all {
-                let (_, target) = table.target(
-                    all: number, plan)
-                parser.collect(nodes, strings, child, target, table)
+                let (_, target) = parser.program.members.target(all: number, plan)
+                parser.collect(nodes, strings, child, target)
             }
             for number in 0..<counts.indexed {
-                let wanted = table.target(
-                    indexed: number, plan)
+                let wanted = parser.program.members.target(indexed: number, plan)
                 if wanted.index == position {
-                    parser.collect(nodes, strings, child, wanted.target, table)
+                    parser.collect(nodes, strings, child, wanted.target)
                 }
             }
             for number in 0..<counts.groups {
-                let target = table.target(
+                let target = parser.program.members.target(
                     group: number, plan, nodes, strings, child)
-                if let target { parser.collect(nodes, strings, child, target, table) }
+                if let target { parser.collect(nodes, strings, child, target) }
             }
         }
     }
@@ -377,8 +366,7 @@ extension RecordParser {
 
     /// Keeps a text that looks like a document, to be read when the one at hand is done with.
     private mutating func remember(
-        _ strings: Span<UInt8>, _ range: Range<Int>, _ entry: MemberTable.Entry,
-        _ table: MemberTable
+        _ strings: Span<UInt8>, _ range: Range<Int>, _ entry: MemberTables.Entry
     ) {
         guard let first = range.first(where: { strings[$0] > 0x20 }),
             strings[first] == 0x7B || strings[first] == 0x5B,
@@ -389,8 +377,7 @@ extension RecordParser {
         nestedBytes.append(strings.extracting(range))
         nested.append(
             NestedDocument(
-                place: start..<nestedBytes.count, inside: entry.inside, array: entry.array,
-                table: table))
+                place: start..<nestedBytes.count, inside: entry.inside, array: entry.array))
     }
 
     /// Fills values from the documents that were found in texts, and from those found in these.
@@ -404,9 +391,9 @@ extension RecordParser {
             innerReader.tree.withContents { nodes, strings in
                 guard nodes.count > 0 else { return }
                 if nodes[0].kind == .object, document.inside >= 0 {
-                    fill(nodes, strings, 0, document.inside, document.table)
+                    fill(nodes, strings, 0, document.inside)
                 } else if document.array >= 0 {
-                    fillArray(nodes, strings, 0, document.array, document.table)
+                    fillArray(nodes, strings, 0, document.array)
                 }
             }
         }
@@ -452,7 +439,7 @@ extension RecordParser {
         tree.withString(of: index) { target.append($0) }
     }
 
-    private func node(at path: [JSONKey]) -> Int? {
+    private mutating func node(at path: [JSONKey]) -> Int? {
         var index = root
         let tree = tree
         for key in path {
@@ -466,7 +453,7 @@ extension RecordParser {
 
     /// The elements to go through: of the first array at one of the paths, or the object there, or
     /// the root itself. Only an array is a list whose elements count.
-    func elements(_ paths: [[JSONKey]]) -> (elements: [Int], isList: Bool) {
+    mutating func elements(_ paths: [[JSONKey]]) -> (elements: [Int], isList: Bool) {
         let tree = tree
         for path in paths {
             guard let index = node(at: path) else { continue }

@@ -28,11 +28,8 @@ extension RecordParser {
         _ range: Range<Int>, of source: Slot, _ number: Int, _ block: Span<UInt8>
     ) {
         if slots[number].stamp == stamp, slots[number].form != .nothing { return }
-        let part = Slot.text(
-            source.form, source.offset + range.lowerBound, range.count, stamp: stamp)
-        let isNothing =
-            range.isEmpty || withText(part, block) { text, place in isNullWord(text, place) }
-        slots[number] = isNothing ? Slot(form: .nothing, stamp: stamp) : part
+        let start = source.offset + range.lowerBound
+        slots[number] = part(start..<start + range.count, of: source, block)
     }
 
     // MARK: logfmt
@@ -46,11 +43,9 @@ extension RecordParser {
         if !findPairs(source, block) { damage.insert(.truncated) }
         for index in stride(from: 0, to: parts.count, by: 2) {
             let (key, value) = (parts[index], parts[index + 1])
-            let found = withText(source, block) { text, place in
-                program.logfmtTables[table].find(
-                    text, place.lowerBound + key.lowerBound..<place.lowerBound + key.upperBound)
-            }
-            guard let found else { continue }
+            let start = source.offset + key.lowerBound
+            let found = find(start..<start + key.count, of: source, Int(table), block)
+            guard found >= 0 else { continue }
             if slots[found].stamp == stamp, slots[found].form != .nothing {
                 damage.insert(.duplicateKey)
                 // A value that its logger put into quotes cannot have made a key of its own.
@@ -64,6 +59,20 @@ extension RecordParser {
             putUnescaped(value, of: source, found, block)
         }
         return !parts.isEmpty
+    }
+
+    /// The name whose key a part of a text is, -1 for none.
+    private mutating func find(
+        _ key: Range<Int>, of source: Slot, _ table: Int, _ block: Span<UInt8>
+    ) -> Int {
+        if source.form == .block { return program.logfmtTables[table].find(block, key) ?? -1 }
+        return RecordParser.find(key, scratch, program.logfmtTables, table)
+    }
+
+    private static func find(
+        _ key: Range<Int>, _ text: borrowing ByteWriter, _ tables: [TextTable], _ table: Int
+    ) -> Int {
+        text.withBytes { tables[table].find($0, key) ?? -1 }
     }
 
     /// Puts the ranges of keys and values into `parts`, by turns; a value in quotes has them. False

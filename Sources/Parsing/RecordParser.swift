@@ -7,6 +7,9 @@ import Platform
 /// It is total: each record gives events, or is ignored for a reason that is counted, or is
 /// dropped and counted because it cannot be represented.
 public struct RecordParser: ~Copyable {
+    // What the hot path calls is `mutating`, inlined or static, also where it changes nothing: for
+    // a call of any other method from a mutating one the compiler copies the whole parser.
+
     let program: ParserProgram
     let context: ParseContext
     let reader = JSONReader()
@@ -101,9 +104,7 @@ public struct RecordParser: ~Copyable {
         severities = Action.allCases.map { context.severities[$0] ?? $0.entry.severity }
         outcomes = Action.allCases.map { $0.entry.outcomes[0] }
         scanners = program.keyTables.map {
-            PairScanner(
-                table: $0, nullTable: program.nullTable,
-                nullWordByteLimit: program.nullWordByteLimit)
+            PairScanner(table: $0, nullTable: program.nullTable)
         }
         trace = ParseTrace()
     }
@@ -244,13 +245,25 @@ public struct RecordParser: ~Copyable {
         return isUnnamed && effort.isLimitHit ? ignoredReason + 3 : ignoredReason
     }
 
-    /// Lets no name have a value.
+    /// Lets no name have a value, for another record or another format.
     private mutating func forgetValues() {
         if !wholeMatches.isEmpty { wholeMatches.removeAll() }
+        clearSlots()
+    }
+
+    /// Lets no name but these have a value.
+    mutating func clearSlots(but kept: [Int32] = []) {
+        let before = stamp
         stamp &+= 1
-        guard stamp == 0 else { return }
-        for index in slots.indices { slots[index].stamp = 0 }
-        stamp = 1
+        if stamp == 0 {
+            stamp = 1
+            for index in slots.indices
+            where slots[index].stamp != before || !kept.contains(Int32(index)) {
+                slots[index].stamp = 0
+            }
+        }
+        for name in kept where slots[Int(name)].stamp == before { slots[Int(name)].stamp = stamp }
+        if textPlace.stamp == before { textPlace.stamp = stamp }
     }
 
     /// Looks for a pattern in a text; what it found is in `match`.
@@ -262,9 +275,20 @@ public struct RecordParser: ~Copyable {
             return false
         }
         let expression = program.patterns[number].expression
-        if withText(text, block, { expression.match($0, $1, into: match) }) { return true }
+        let isFound =
+            text.form == .block
+            ? expression.match(block, text.range, into: match)
+            : RecordParser.match(expression, scratch, text.range, match)
+        if isFound { return true }
         if match.isLimitHit { effort.isLimitHit = true }
         return false
+    }
+
+    private static func match(
+        _ expression: RegularExpression, _ text: borrowing ByteWriter, _ range: Range<Int>,
+        _ match: borrowing Match
+    ) -> Bool {
+        text.withBytes { expression.match($0, range, into: match) }
     }
 
     /// An element has as many patterns to spend as a record of its own.

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
 
-/// Closed lists of texts, each with a number, found without making a string.
+/// A closed list of texts, each with a number, found without making a string.
 ///
 /// The hash looks at the ends and the middle only; the lists are known, so that is enough, and
-/// every hit is compared in full. All lists share their memory: one of an array of lists would have
-/// the references to its own counted at each look, by all threads in the same place.
-struct TextTables: Sendable {
-    /// One list: where its places begin, and its entries.
-    private struct List: Sendable {
-        var places: Int32
-        var mask: Int32
-        var entries: Range<Int32>
-    }
-
+/// every hit is compared in full.
+struct TextTable: Sendable {
     private struct Entry: Sendable {
         var offset: Int32
         var count: Int32
@@ -28,33 +20,49 @@ struct TextTables: Sendable {
     private var bytes: [UInt8] = []
     private var entries: [Entry] = []
     private var places: [Int32] = []
-    private var lists: [List] = []
+    private var mask = 0
+    /// The bytes of the longest text.
+    private(set) var longestByteCount = 0
 
-    /// How many lists there are.
-    var count: Int { lists.count }
+    /// Makes a table; of two equal texts the first counts.
+    init(_ texts: [(text: String, value: Int)]) {
+        reserve(texts.count)
+        for (text, value) in texts { append(Array(text.utf8), value: value) }
+    }
 
-    /// Adds a list and answers with its number; of two equal texts the first counts.
-    mutating func append(_ texts: [(text: String, value: Int)]) -> Int {
+    /// How many texts there are.
+    var count: Int { entries.count }
+
+    var isEmpty: Bool { entries.isEmpty }
+
+    /// Adds a text and answers with its index; one that is known keeps its number.
+    @discardableResult
+    mutating func append(_ text: [UInt8], value: Int) -> Int {
+        let known = findIndex(text.span, 0..<text.count)
+        guard known < 0 else { return known }
+        entries.append(TextTable.entry(text, offset: bytes.count, value: value))
+        bytes += text
+        longestByteCount = max(longestByteCount, text.count)
+        if entries.count * 4 > places.count { reserve(entries.count) } else { settle(count - 1) }
+        return count - 1
+    }
+
+    /// Makes room for so many texts.
+    private mutating func reserve(_ count: Int) {
         var size = 8
-        while size < texts.count * 4 { size *= 2 }
-        let number = lists.count
-        lists.append(
-            List(
-                places: Int32(places.count), mask: Int32(size - 1),
-                entries: Int32(entries.count)..<Int32(entries.count)))
-        places += Array(repeating: -1, count: size)
-        for (text, value) in texts {
-            let utf8 = Array(text.utf8)
-            guard findIndex(number, utf8.span, 0..<utf8.count) < 0 else { continue }
-            let list = lists[number]
-            var place = TextTables.hash(utf8.span, 0..<utf8.count) & Int(list.mask)
-            while places[Int(list.places) + place] >= 0 { place = (place + 1) & Int(list.mask) }
-            places[Int(list.places) + place] = Int32(entries.count)
-            entries.append(TextTables.entry(utf8, offset: bytes.count, value: value))
-            lists[number].entries = list.entries.lowerBound..<Int32(entries.count)
-            bytes += utf8
-        }
-        return number
+        while size < count * 4 { size *= 2 }
+        places = Array(repeating: -1, count: size)
+        mask = size - 1
+        for index in entries.indices { settle(index) }
+    }
+
+    /// Gives an entry its place.
+    private mutating func settle(_ index: Int) {
+        let start = Int(entries[index].offset)
+        let range = start..<start + Int(entries[index].count)
+        var place = TextTable.hash(bytes.span, range) & mask
+        while places[place] >= 0 { place = (place + 1) & mask }
+        places[place] = Int32(index)
     }
 
     private static func entry(_ text: [UInt8], offset: Int, value: Int) -> Entry {
@@ -69,14 +77,28 @@ struct TextTables: Sendable {
         return entry
     }
 
-    /// How many texts a list has.
-    func textCount(_ list: Int) -> Int { lists[list].entries.count }
+    // MARK: Looking up
 
     /// The number of the text `span[range]`, nil when it is not in the list.
     @inline(__always)
-    func find(_ list: Int, _ span: Span<UInt8>, _ range: Range<Int>) -> Int? {
-        let index = findIndex(list, span, range)
+    func find(_ span: Span<UInt8>, _ range: Range<Int>) -> Int? {
+        let index = findIndex(span, range)
         return index < 0 ? nil : value(at: index)
+    }
+
+    /// The index of the text `span[range]`, -1 when it is not in the list.
+    @inline(__always)
+    func findIndex(_ span: Span<UInt8>, _ range: Range<Int>) -> Int {
+        guard !range.isEmpty, range.count <= longestByteCount else { return -1 }
+        var place = TextTable.hash(span, range) & mask
+        while true {
+            let index = Int(places[place])
+            guard index >= 0 else { return -1 }
+            if Int(entries[index].count) == range.count, holds(entries[index], span, range) {
+                return index
+            }
+            place = (place + 1) & mask
+        }
     }
 
     /// The number of the text at an index.
@@ -91,20 +113,11 @@ struct TextTables: Sendable {
         return end < limit && holds(entry, span, start..<end) ? end : 0
     }
 
-    /// True when a text of the list is the beginning of `span[range]`.
-    // Not inlined, because then the references to all three arrays would be counted.
-    @inline(never)
-    func holdsPrefix(_ list: Int, of span: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        let list = lists[list]
-        var index = Int(list.entries.lowerBound)
-        while index < Int(list.entries.upperBound) {
-            let end = range.lowerBound + Int(entries[index].count)
-            if end <= range.upperBound, holds(entries[index], span, range.lowerBound..<end) {
-                return true
-            }
-            index += 1
-        }
-        return false
+    /// True when the text at an index is the beginning of `span[range]`.
+    @inline(__always)
+    func isPrefix(_ index: Int, of span: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        let end = range.lowerBound + Int(entries[index].count)
+        return end <= range.upperBound && holds(entries[index], span, range.lowerBound..<end)
     }
 
     /// True when the bytes of `span[range]`, as many as the entry has, are those of the entry.
@@ -120,22 +133,6 @@ struct TextTables: Sendable {
         let from = Int(entry.offset)
         return ByteSearch.equal(
             span, range, bytes.span.extracting(from..<from + Int(entry.count)))
-    }
-
-    /// The index of the text `span[range]`, -1 when it is not in the list.
-    @inline(__always)
-    func findIndex(_ list: Int, _ span: Span<UInt8>, _ range: Range<Int>) -> Int {
-        guard !range.isEmpty else { return -1 }
-        let list = lists[list]
-        var place = TextTables.hash(span, range) & Int(list.mask)
-        while true {
-            let index = Int(places[Int(list.places) + place])
-            guard index >= 0 else { return -1 }
-            if Int(entries[index].count) == range.count, holds(entries[index], span, range) {
-                return index
-            }
-            place = (place + 1) & Int(list.mask)
-        }
     }
 
     @inline(__always)
@@ -159,39 +156,65 @@ struct TextTables: Sendable {
     }
 }
 
-/// One closed list of texts.
-struct TextTable: Sendable {
-    private let tables: TextTables
-    /// How many texts there are.
-    let count: Int
-
-    /// Makes a table; of two equal texts the first counts.
-    init(_ texts: [(text: String, value: Int)]) {
-        var tables = TextTables()
-        let number = tables.append(texts)
-        count = tables.textCount(number)
-        self.tables = tables
+/// Closed lists of words, each word with a number of its own in every list that has it.
+///
+/// A declaration asks for one value in many lists: is it one of these, which rule is meant, what is
+/// its word in the schema. So all the words stand in one table, where a value is looked up once;
+/// what a list has for the word it is then costs a load.
+struct WordLists: Sendable {
+    /// One list: the words from `first` on, and where its numbers for them begin.
+    private struct List: Sendable {
+        var first: Int32
+        var numbers: Range<Int32>
+        var words: Range<Int32>
     }
 
-    var isEmpty: Bool { count == 0 }
+    private var table = TextTable([])
+    private var lists: [List] = []
+    /// Of each word between the first and the last of a list its number, -1 for none.
+    private var numbers: [Int32] = []
+    /// The words of each list.
+    private var words: [Int32] = []
 
-    /// The number of the text `span[range]`, nil when it is not in the list.
-    @inline(__always)
-    func find(_ span: Span<UInt8>, _ range: Range<Int>) -> Int? { tables.find(0, span, range) }
+    /// A text that is in no list.
+    static let none = -1
 
-    /// The index of the text `span[range]`, -1 when it is not in the list.
-    @inline(__always)
-    func findIndex(_ span: Span<UInt8>, _ range: Range<Int>) -> Int {
-        tables.findIndex(0, span, range)
+    /// Adds a list and answers with its number; of two equal texts the first counts.
+    mutating func append(_ texts: [(text: String, value: Int)]) -> Int {
+        let found = texts.map { (word: table.append(Array($0.text.utf8), value: 0), $0.value) }
+        let first = found.map(\.word).min() ?? 0
+        let end = (found.map(\.word).max() ?? -1) + 1
+        var values = [Int32](repeating: -1, count: end - first)
+        for (word, value) in found.reversed() { values[word - first] = Int32(value) }
+        let (start, begin) = (Int32(numbers.count), Int32(words.count))
+        numbers += values
+        words += found.map { Int32($0.word) }
+        lists.append(
+            List(
+                first: Int32(first), numbers: start..<Int32(numbers.count),
+                words: begin..<Int32(words.count)))
+        return lists.count - 1
     }
 
-    /// The number of the text at an index.
+    /// Which word of all lists `span[range]` is, `none` when it is none.
     @inline(__always)
-    func value(at index: Int) -> Int { tables.value(at: index) }
+    func find(_ span: Span<UInt8>, _ range: Range<Int>) -> Int { table.findIndex(span, range) }
 
-    /// Where the text at an index ends when it stands at `start`; 0 when it does not.
+    /// The number that a list has for a word, -1 when it has none.
     @inline(__always)
-    func end(of index: Int, in span: Span<UInt8>, at start: Int, _ limit: Int) -> Int {
-        tables.end(of: index, in: span, at: start, limit)
+    func number(of word: Int, in list: Int) -> Int {
+        let list = lists[list]
+        let place = word - Int(list.first)
+        guard place >= 0, place < list.numbers.count else { return -1 }
+        return Int(numbers[Int(list.numbers.lowerBound) + place])
+    }
+
+    /// True when a word of the list is the beginning of `span[range]`.
+    func holdsPrefix(_ list: Int, of span: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        for index in lists[list].words
+        where table.isPrefix(Int(words[Int(index)]), of: span, range) {
+            return true
+        }
+        return false
     }
 }

@@ -3,8 +3,9 @@ import Platform
 
 /// Finds the members of JSON documents that a declaration names, however their paths are split.
 ///
-/// The path `a.b` is the member `a.b`, or the member `b` of the object `a`.
-struct MemberTable: Sendable {
+/// The path `a.b` is the member `a.b`, or the member `b` of the object `a`. A table is a state to
+/// begin in; all tables share their memory, so that none has to be held while it is gone through.
+struct MemberTables: Sendable {
     struct Entry: Sendable {
         var hash: UInt64
         var state: Int32
@@ -43,6 +44,8 @@ struct MemberTable: Sendable {
         var targets: [Target] = []
 
         /// The target of an object by the word that its member has.
+        // Inlined, because else the references to the group's arrays would be counted.
+        @inline(__always)
         func target(
             _ nodes: Span<JSONNode>, _ strings: Span<UInt8>, _ object: Int
         ) -> Target? {
@@ -73,28 +76,39 @@ struct MemberTable: Sendable {
     private var arrays: [ArrayPlan] = []
     /// The values beside the first one that members give.
     private var moreSlots: [[Wanted]] = []
-    /// What is wanted of a document that is an array, -1 for nothing.
-    private(set) var rootArray: Int32 = -1
+    private var roots: [Root] = []
     private var entries: [Entry] = []
     private var places: [Int32] = []
     private var mask = 0
     private var bytes: [UInt8] = []
-    private var stateCount = 1
+    private var stateCount = 0
 
-    init(_ paths: [(path: MemberPath, slot: Int, rank: Int)]) {
+    /// Where a document begins.
+    struct Root: Sendable {
+        /// The state of one that is an object.
+        var state: Int32
+        /// What is wanted of one that is an array, -1 for nothing.
+        var array: Int32 = -1
+    }
+
+    /// Adds a table and answers with its number.
+    mutating func append(_ paths: [(path: MemberPath, slot: Int, rank: Int)]) -> Int {
+        var root = Root(state: newState())
+        let firstArray = arrays.count
         for (path, slot, rank) in paths {
             let wanted = Wanted(slot: Int32(slot), rank: UInt8(clamping: rank))
             guard case .name = path.elements.first else {
-                if rootArray < 0 {
-                    rootArray = Int32(arrays.count)
+                if root.array < 0 {
+                    root.array = Int32(arrays.count)
                     arrays.append(ArrayPlan())
                 }
-                insert(selector: path.elements[...], array: Int(rootArray), wanted)
+                insert(selector: path.elements[...], array: Int(root.array), wanted)
                 continue
             }
-            insert(path.elements[...], state: 0, wanted)
+            insert(path.elements[...], state: root.state, wanted)
         }
-        for array in arrays.indices {
+        roots.append(root)
+        for array in firstArray..<arrays.count {
             for group in arrays[array].groups.indices {
                 arrays[array].groups[group].table = TextTable(
                     arrays[array].groups[group].words)
@@ -105,10 +119,11 @@ struct MemberTable: Sendable {
         mask = size - 1
         places = Array(repeating: -1, count: size)
         for (index, entry) in entries.enumerated() {
-            var place = MemberTable.place(entry.hash, entry.state) & mask
+            var place = MemberTables.place(entry.hash, entry.state) & mask
             while places[place] >= 0 { place = (place + 1) & mask }
             places[place] = Int32(index)
         }
+        return roots.count - 1
     }
 
     private mutating func insert(
@@ -238,6 +253,10 @@ struct MemberTable: Sendable {
             & 0x7FFF_FFFF
     }
 
+    /// Where documents of a table begin.
+    @inline(__always)
+    func root(_ table: Int) -> Root { roots[table] }
+
     /// How many values the elements of an array are wanted for, of each kind.
     @inline(__always)
     func counts(_ array: Int32) -> (all: Int, indexed: Int, groups: Int) {
@@ -276,7 +295,7 @@ struct MemberTable: Sendable {
     /// The entry of a member in an object that is in a state.
     @inline(__always)
     func find(_ hash: UInt64, _ state: Int32, _ strings: Span<UInt8>, _ key: Range<Int>) -> Entry? {
-        var place = MemberTable.place(hash, state) & mask
+        var place = MemberTables.place(hash, state) & mask
         while places[place] >= 0 {
             let entry = entries[Int(places[place])]
             if entry.hash == hash, entry.state == state, Int(entry.count) == key.count {
