@@ -32,7 +32,9 @@ struct ParserBench {
         return byFormat.sorted { $0.key < $1.key }.map { format, records in
             let usual = cost(&parser, Self.repeated(records))
             let worst = worst(&parser, records)
-            return "\(program.name) \(format): \(records.count), \(Self.text(usual.record)) "
+            let byteCount = records.reduce(0) { $0 + $1.count } / records.count
+            return "\(program.name) \(format): \(records.count) of \(byteCount) B, "
+                + "\(Self.text(usual.record)) "
                 + "\(Self.text(usual.event)), \(Self.text(worst.cost)) \(worst.matchCount)"
         }
     }

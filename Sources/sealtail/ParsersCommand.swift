@@ -118,8 +118,8 @@ enum ParsersCommand {
         _ names: [String], _ library: ParserLibrary, fixtures: String?
     ) throws {
         emit(
-            "parser format: records, µs a record and an event, µs and patterns of the worst "
-                + "hostile one\n")
+            "parser format: records and their mean size, µs a record and an event, µs and "
+                + "patterns of the worst hostile one\n")
         for name in names {
             let (definition, program) = try find(name, library)
             let file = try fixture(fixturePath(of: definition, fixtures))
