@@ -30,8 +30,12 @@ extension RecordParser {
         while start < end, block[start] <= 0x20 { start += 1 }
         guard start < end, block[start] == 0x7B || block[start] == 0x5B else { return .none }
         if reader.read(block, start..<end) { return .sound }
-        // What begins with a bracket is as often a line of text as it is JSON.
-        guard block[start] == 0x7B, lenient.read(block, start..<end) else { return .none }
+        // What begins with a bracket is as often a line of text as it is a list of objects.
+        var first = start
+        if block[start] == 0x5B { repeat { first += 1 } while first < end && block[first] <= 0x20 }
+        guard first < end, block[first] == 0x7B, lenient.read(block, start..<end) else {
+            return .none
+        }
         let found = lenient.damages
         if found.contains(.invalidUTF8) { damage.insert(.invalidUTF8) }
         if found.contains(.truncated) { damage.insert(.truncated) }

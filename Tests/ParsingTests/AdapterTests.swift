@@ -144,13 +144,16 @@ struct AdapterTests {
             let usual = parser.parse(Shipped.batch([block.bytes]))
             guard usual.events.count == 1 else { continue }
             let fields = usual.fields()
-            for (field, other) in [
+            for (field, word) in [
                 ("actor.name", "zora_vance"), ("actor.email", "zora@example.org"),
                 ("source.ip", "198.51.100.77"),
             ] {
                 guard let value = fields[field], Self.isOwn(value, in: fields),
                     // Around an address of IPv6 stand brackets.
                     !value.contains(":"),
+                    // A name with a tenant stays with it.
+                    let other = field == "actor.name"
+                        ? word + value.drop { $0 != "@" } : Optional(word),
                     let renamed = Self.replacing(value, by: other, in: block.bytes)
                 else { continue }
                 let events = parser.parse(Shipped.batch([renamed]))

@@ -55,6 +55,20 @@ struct ElementTests {
         #expect(tally.elements.ignored == ["notification": 2] && tally.elements.read == 2)
     }
 
+    /// A list that was cut off gave nothing, while an object around it kept what could be read.
+    @Test(arguments: ["[", "[ \n", #"{"records":["#])
+    func aListThatIsCutKeepsTheElementsBefore(_ opening: String) throws {
+        let batch = try parse(opening + #"{"kind":"login"},{"kind":"login"},{"ki"#)
+        #expect(batch.events.map(\.action) == [.loginSucceeded, .loginSucceeded])
+        #expect(batch.tally.ignored.isEmpty)
+        #expect(batch.damageLabel?.contains("truncated") == true)
+    }
+
+    @Test func textBehindABracketIsNoList() throws {
+        let tally = try parse("[2026-11-20 08:00:00] {\"kind\":\"login\"}").tally
+        #expect(tally.ignored == ["no_record": 1] && tally.events == 0)
+    }
+
     @Test func aListInAListCountsByItsElements() throws {
         let record = #"[{"records":[{"kind":"login"},{"kind":"hint"}]},{"records":[]},[7]]"#
         let tally = try Shipped.parse(
