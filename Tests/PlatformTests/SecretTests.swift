@@ -17,7 +17,8 @@ import Testing
             "\(holder)", String(reflecting: holder), dumped,
             Mirror(reflecting: holder.key).children.map { "\($0.value)" }.joined(),
         ]
-        for text in shown { #expect(!text.contains("hunter2") && !text.contains("104")) }
+        // Two bytes of it: one alone may stand in the address that a private type is named by.
+        for text in shown { #expect(!text.contains("hunter2") && !text.contains("104, 117")) }
         #expect("\(holder.key)" == "***")
         #expect(dumped.contains("***"))
     }
