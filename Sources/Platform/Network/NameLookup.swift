@@ -75,11 +75,11 @@ public final class NameLookup: Sendable {
         var addresses: [SocketAddress] = []
         var next = list
         while let entry = next?.pointee, addresses.count < addressLimit {
-            let byteCount = Int(entry.ai_addrlen)
-            if let address = entry.ai_addr, byteCount <= MemoryLayout<sockaddr_storage>.size {
-                // Safe because the entry says how long its address is, and it is copied.
-                addresses.append(
-                    SocketAddress([UInt8](UnsafeRawBufferPointer(start: address, count: byteCount))))
+            // Safe because the entry says how long its address is, and the bytes are copied.
+            let bytes = UnsafeRawBufferPointer(
+                start: entry.ai_addr, count: entry.ai_addr == nil ? 0 : Int(entry.ai_addrlen))
+            if !bytes.isEmpty, bytes.count <= MemoryLayout<sockaddr_storage>.size {
+                addresses.append(SocketAddress([UInt8](bytes)))
             }
             next = entry.ai_next
         }
