@@ -196,6 +196,8 @@ final class KafkaSink: Sink, @unchecked Sendable {
         usual = nil
         careful = nil
         isBroken = false
+        // What was wrong with these says nothing about those that come.
+        trouble = nil
     }
 
     // MARK: Messages
