@@ -25,6 +25,8 @@ public struct RecordFraming: Sendable {
     public var recordByteLimit: Int
     /// The most lines of a joined record; what is longer is cut and flagged.
     public var recordLineLimit: Int
+    /// The same of printed JSON.
+    public var printedLineLimit = InputLimit.printedLineLimit
     /// A joined record ends when its source is quiet for this long.
     public var joinTimeout: Duration
 

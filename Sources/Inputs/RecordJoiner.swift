@@ -189,7 +189,9 @@ struct RecordJoiner: ~Copyable {
     private mutating func merge(_ number: Int, into record: Int) {
         let line = drafts[number - base]
         drafts[number - base].state = .dissolved
-        let isOneTooMany = drafts[record - base].lineCount >= framing.recordLineLimit
+        let isPrinted = drafts[record - base].depth > 0
+        let limit = isPrinted ? framing.printedLineLimit : framing.recordLineLimit
+        let isOneTooMany = drafts[record - base].lineCount >= limit
         if !isOneTooMany { drafts[record - base].append(line) }
         if isOneTooMany || drafts[record - base].byteCount > framing.recordByteLimit {
             complete(line.origin, damage: .cut)

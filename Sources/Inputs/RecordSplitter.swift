@@ -220,7 +220,7 @@ struct RecordSplitter: ~Copyable {
                 return next
             }
             lineCount += 1
-            if lineCount > framing.recordLineLimit {
+            if lineCount > framing.printedLineLimit {
                 append(start, min(limit, last.upperBound - start), origin, .cut)
                 skip = .continuation
                 return feed + 1

@@ -230,7 +230,8 @@ extension WrapperReader {
     }
 
     /// `name-1  | message`, as `docker compose logs` prints it. Without certainty the name has to
-    /// end in the number of the container.
+    /// end in the number of the container, or to be one that somebody gave it: in small letters,
+    /// with the two blanks or more that are put behind each name.
     static func compose(
         _ bytes: Span<UInt8>, _ line: Range<Int>, isCertain: Bool
     ) -> WrappedLine? {
@@ -239,10 +240,14 @@ extension WrapperReader {
         var place = start
         while place < limit, isNameByte(bytes[place]) { place += 1 }
         let name = start..<place
-        guard !name.isEmpty, isCertain || endsInNumber(bytes, name) else { return nil }
         let blanks = place
         while place < limit, bytes[place] == UInt8(ascii: " ") { place += 1 }
-        guard place > blanks, place < limit, bytes[place] == UInt8(ascii: "|") else { return nil }
+        guard !name.isEmpty, place > blanks, place < limit, bytes[place] == UInt8(ascii: "|"),
+            isCertain
+                || (hasLetter(bytes, name)
+                    && (endsInNumber(bytes, name)
+                        || (place - blanks > 1 && isGivenName(bytes, name))))
+        else { return nil }
         place = ANSI.skip(bytes, place + 1..<line.upperBound)
         if place < line.upperBound {
             guard bytes[place] == UInt8(ascii: " ") else { return nil }
@@ -258,6 +263,15 @@ extension WrapperReader {
         while place > name.lowerBound, SyslogHeader.isDigit(bytes[place - 1]) { place -= 1 }
         guard place < name.upperBound, place > name.lowerBound + 1 else { return false }
         return bytes[place - 1] == UInt8(ascii: "-") || bytes[place - 1] == UInt8(ascii: "_")
+    }
+
+    /// A date is no name.
+    private static func hasLetter(_ bytes: Span<UInt8>, _ name: Range<Int>) -> Bool {
+        name.contains { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(bytes[$0] | 0x20) }
+    }
+
+    private static func isGivenName(_ bytes: Span<UInt8>, _ name: Range<Int>) -> Bool {
+        !name.contains { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(bytes[$0]) }
     }
 
     private static func outputName(_ bytes: Span<UInt8>, _ range: Range<Int>) -> LineOrigin? {

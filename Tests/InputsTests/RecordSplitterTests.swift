@@ -219,7 +219,8 @@ struct RecordSplitterTests {
         #expect(split(open).end == 0)
         #expect(split(open).isJoining)
         #expect(split(open, at: .flushLines).texts == ["{\n  \"a\": 1,"])
-        let lines = RecordFraming(recordLineLimit: 2)
+        var lines = RecordFraming()
+        lines.printedLineLimit = 2
         let result = split(open + "  \"b\": 2\n}\nnext\n", lines)
         #expect(result.texts == ["{\n  \"a\": 1,", "next"])
         #expect(result.cuts == [true, false])

@@ -359,8 +359,26 @@ struct WrappedSplitterTests {
         let seen = Self.split(text, Self.auto).seen
         #expect(seen.map(\.body) == ["Attaching to kc-1", "one", "two", "LOGIN | raw"])
         #expect(seen[1].record == "kc-1      | one")
+        let given =
+            "keycloak  | one\n\u{1B}[33mmy.idp    | \u{1B}[0mtwo\nweb | x\n"
+            + "2026-11-20  | y\nINFO  | z\n"
+        #expect(
+            Self.split(given, Self.auto).seen.map(\.body)
+                == ["one", "two", "web | x", "2026-11-20  | y", "INFO  | z"])
         let certain = Self.split("my.kc | one\n", RecordFraming(wrapper: .compose)).seen
         #expect(certain.map(\.body) == ["one"])
+    }
+
+    @Test func aListThatSomebodyExportedIsOneRecordHoweverManyLinesItHas() throws {
+        let lines = ["["] + (0..<1500).map { "  {\n    \"a\": \($0)\n  }," } + ["]"]
+        let text = lines.joined(separator: "\n")
+        let prefixed = text.split(separator: "\n").map { "idp-1  | \($0)\n" }.joined()
+        var framing = RecordFraming(wrapper: .auto)
+        #expect(Self.split(text + "\n", framing).seen.map(\.body) == [text])
+        #expect(Self.split(prefixed, framing).seen.map(\.body) == [text])
+        framing.printedLineLimit = 4
+        let cut = Self.split(prefixed, framing).seen
+        #expect(cut.map(\.body) == ["[\n  {\n    \"a\": 0\n  },"] && cut[0].damage == [.cut])
     }
 
     @Test func coloursDoNotCount() throws {
