@@ -15,8 +15,8 @@ public enum InputLimit {
     public static let wrapperLimit = 2
     /// The most lines of a record that is joined.
     public static let recordLineLimit = 1000
-    /// The same of JSON that was printed over lines: a list that somebody exported is one value, and
-    /// each record in it has a hundred lines.
+    /// The same of JSON that was printed over lines: a list that somebody exported is one value,
+    /// and each record in it has a hundred lines.
     public static let printedLineLimit = 200_000
     /// Files at their end are closed while more than this many are open.
     public static let openFileLimit = 512

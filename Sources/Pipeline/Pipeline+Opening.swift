@@ -87,7 +87,7 @@ extension Pipeline {
             StatusMetrics(
                 accounts: accounts.snapshot,
                 inputs: roster.readers.map { ($0.id, $0.input.state) },
-                unopened: Array(roster.unopened.keys),
+                unopened: Array(roster.unopened.keys), listenerExpiry: roster.listenerExpiry,
                 ledger: ledger.statistics,
                 deadLetters: roster.deliveries.map { ($0.id, $0.deadLetter.count) },
                 now: clock.monotonic(), time: clock.now(), started: started
@@ -102,10 +102,11 @@ extension Pipeline {
             "/livez": StatusServer.Route { [health] in health.live() },
             "/readyz": StatusServer.Route { [health] in health.ready() },
         ]
-        return try StatusServer(
-            listen: listen,
-            StatusServer.Terms(startSetup.configuration.status, listen: listen),
-            routes: open.merging(status.routes) { first, _ in first })
+        let terms = try StatusServer.Terms(startSetup.configuration.status, listen: listen)
+        let server = try StatusServer(
+            listen: listen, terms, routes: open.merging(status.routes) { first, _ in first })
+        roster.note(listener: terms)
+        return server
     }
 
     /// Exports the most memory that the configuration allows.

@@ -205,9 +205,10 @@ extension Pipeline {
     }
 
     private func changeStatus(_ terms: StatusServer.Terms?, _ crew: Crew) {
-        guard let terms else { return }
+        guard let terms, let server = crew.statusServer else { return }
         do throws(PipelineError) {
-            try crew.statusServer?.adopt(terms)
+            try server.adopt(terms)
+            roster.note(listener: terms)
         } catch {
             log.error("The status page keeps its former certificate.", ["reason": error])
         }

@@ -12,6 +12,7 @@ final class Roster: Sendable {
         var pulses: [Pulse] = []
         /// Inputs that could not be opened again, with the reason.
         var unopened: [String: String] = [:]
+        var listenerExpiry: Timestamp?
     }
 
     private let state = Monitor(State())
@@ -24,6 +25,9 @@ final class Roster: Sendable {
 
     /// Inputs that could not be opened again, with the reason.
     var unopened: [String: String] { state.withLock { $0.unopened } }
+
+    /// When the certificate of `agent.listen` expires; nil without one.
+    var listenerExpiry: Timestamp? { state.withLock { $0.listenerExpiry } }
 
     /// Where every thread stands that must get on.
     var readings: [PulseReading] {
@@ -54,6 +58,11 @@ final class Roster: Sendable {
     /// Takes note of why an input is not open.
     func note(_ input: String, unopened reason: String?) {
         state.withLock { $0.unopened[input] = reason }
+    }
+
+    /// Takes note of the certificate that `agent.listen` shows now.
+    func note(listener terms: StatusServer.Terms) {
+        state.withLock { $0.listenerExpiry = terms.certificate?.expiry }
     }
 
     /// Forgets a reader that has ended.

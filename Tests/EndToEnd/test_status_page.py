@@ -181,7 +181,11 @@ def test_a_client_certificate_opens_it_and_metrics_need_none(make_agent, tmp_pat
             return False
     agent.wait_for(answers, 20, "an answer over TLS")
     friend = authority.issue("operator")
-    assert secured("/metrics").status_code == 200
+
+    def days_left():
+        name = 'certificate_expiry_timestamp_seconds{listener="agent.listen"} '
+        return (float(secured("/metrics").text.split(name)[1].split()[0]) - time.time()) / 86400
+    assert 29.9 < days_left() < 30.1
     for path in PAGES:
         assert secured(path).status_code == 403
         assert secured(path, friend).status_code == 200
@@ -190,13 +194,14 @@ def test_a_client_certificate_opens_it_and_metrics_need_none(make_agent, tmp_pat
 
     # With a token as well, the command sends it to whoever has the agent's own key.
     agent.configuration["agent"]["status"]["token"] = TOKEN
-    renewed = authority.issue("renewed", addresses=["127.0.0.1"])
+    renewed = authority.issue("renewed", addresses=["127.0.0.1"], days=5)
     agent.configuration["agent"]["status"]["tls"].update(
         cert_file=str(renewed[0]), key_file=str(renewed[1]))
     agent.write()
     agent.process.send_signal(signal.SIGHUP)
     agent.wait_for(lambda: "The configuration was reloaded." in agent.log_text(), 20, "a reload")
     assert agents.NAME in run("status", "--config", agent.path, check=0).stdout
+    assert 4.9 < days_left() < 5.1
     agent.configuration["agent"]["status"]["tls"].update(
         cert_file=str(certificate), key_file=str(key))
     agent.write()

@@ -96,6 +96,10 @@ struct StatusReportTests {
                 "a certificate expired",
                 { $0.accounts.sinks["siem"]?.certificateExpiry = Timestamp(microseconds: 1) }
             ),
+            (
+                "agent.listen: a certificate expires in 1 day",
+                { $0.listenerExpiry = $0.now.advanced(by: .seconds(86_400 + 5)) }
+            ),
             ("inputs.idp: 4 dropped", { $0.accounts.inputs["idp"]?.dropped = ["bad": 4] }),
             ("inputs.idp: no file", { $0.inputs[0].state.fileCount = 0 }),
             (

@@ -12,6 +12,8 @@ struct StatusMetrics {
     let inputs: [(id: String, state: InputState)]
     /// Inputs that a reload could not open.
     let unopened: [String]
+    /// When the certificate of `agent.listen` expires; nil without one.
+    let listenerExpiry: Timestamp?
     let ledger: LedgerStatistics
     let deadLetters: [(id: String, count: Int)]
     let now: MonotonicInstant
@@ -283,6 +285,9 @@ struct StatusMetrics {
                         sink.sums.certificateExpiry.map {
                             MetricSample([("sink", sink.id)], $0.seconds)
                         }
+                    }
+                    + [listenerExpiry].compactMap {
+                        $0.map { MetricSample([("listener", "agent.listen")], $0.seconds) }
                     }),
         ]
     }

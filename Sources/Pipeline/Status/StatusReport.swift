@@ -42,6 +42,8 @@ struct StatusReport: Sendable {
     var warnings: [String]
     var problems: [LogProblem]
     var history: StatusHistory
+    /// When the certificate of `agent.listen` expires; nil without one.
+    var listenerExpiry: Timestamp?
     /// False when the configuration last read could not be used.
     var isConfigurationTaken = true
 
@@ -168,6 +170,7 @@ struct StatusVerdict: Sendable, Equatable {
         if share > ledgerShare, waiting {
             found.append("ledger: \(Int(share * 100)) % of max_size is in use")
         }
+        found += ending(report.listenerExpiry, report).map { "agent.listen: \($0)" }
         for sink in report.sinks { found += lookouts(sink, report) }
         for input in report.inputs {
             if input.type == "file", input.state.isReadable, input.state.fileCount == 0 {

@@ -70,7 +70,8 @@ final class StatusSource: Sendable {
             sinks: sinks.filter { snapshot.sinks[$0.id] != nil },
             ledger: ledger.statistics, stall: health.stall(at: now), reasons: health.reasons,
             warnings: health.warnings, problems: log.recentProblems,
-            history: history.withLock { $0 }, isConfigurationTaken: reloads.isTaken)
+            history: history.withLock { $0 }, listenerExpiry: roster.listenerExpiry,
+            isConfigurationTaken: reloads.isTaken)
     }
 
     /// What the paths answer that people look at.
