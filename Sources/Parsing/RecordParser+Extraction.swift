@@ -249,6 +249,8 @@ extension RecordParser {
         let source = from.map { written(slot($0)) } ?? text(of: record, block)
         guard source.isText else { return false }
         guard finds(number, source, block) else { return false }
+        // The last group may go on behind what was looked at.
+        if source.count > RegularExpression.textByteLimit { damage.insert(.truncated) }
         for (group, number) in program.patterns[number].groups {
             guard let range = match.range(group) else { continue }
             slots[Int(number)] = part(range, of: source, block)

@@ -19,7 +19,8 @@ public struct RegularExpressionError: Error, Hashable, Sendable, CustomStringCon
 // Safe because the compiled code is not written to after `init`.
 /// A compiled pattern (PCRE2 syntax). Threads may share it; each brings its own `Match`.
 ///
-/// Every match is bounded in steps, depth and memory, so no pattern can hang on any input. Text is
+/// Every match is bounded in steps, depth and memory, and in the text that it looks at: machine code
+/// does not count the steps of a repetition, so only the text bounds what those cost. Text is
 /// taken as UTF-8 where it is well-formed; a match never fails because it is not.
 public final class RegularExpression: @unchecked Sendable {
     /// Steps that one match may take.
@@ -28,6 +29,8 @@ public final class RegularExpression: @unchecked Sendable {
     public static let depthLimit: UInt32 = 1_000
     /// Memory that one match may take for going back, in KiB.
     public static let heapKibibyteLimit: UInt32 = 1_024
+    /// The most bytes that a match looks at; what follows is not seen, as if the text ended there.
+    public static let textByteLimit = 256 << 10
     /// The longest pattern in bytes.
     public static let patternByteLimit = 16_384
 
@@ -76,7 +79,8 @@ public final class RegularExpression: @unchecked Sendable {
         pcre2_code_free_8(code)
     }
 
-    /// Finds the first match inside `bytes[range]`; lookbehind sees nothing before the range.
+    /// Finds the first match inside `bytes[range]`, up to `textByteLimit`; lookbehind sees nothing
+    /// before the range.
     ///
     /// False when there is none, or when a limit was reached first, which `match` then says.
     public func match(
@@ -177,14 +181,15 @@ private final class MatchStorage {
         groupCount = 0
         isLimitHit = false
         var nothing: UInt8 = 0
+        let count = min(range.count, RegularExpression.textByteLimit)
         let result = withUnsafePointer(to: &nothing) { nothing in
             // Safe because the caller checked the range; an empty span has no start of its own.
             // Machine code is called as pcre2_match(3) calls it, which here checks nothing first.
             let start = start.map { $0 + range.lowerBound } ?? nothing
             let code = expression.code
             return expression.isCompiledToMachineCode
-                ? pcre2_jit_match_8(code, start, range.count, 0, 0, data, context)
-                : pcre2_match_8(code, start, range.count, 0, 0, data, context)
+                ? pcre2_jit_match_8(code, start, count, 0, 0, data, context)
+                : pcre2_match_8(code, start, count, 0, 0, data, context)
         }
         if result >= 0 {
             groupCount = min(expression.groupCount + 1, Int(MatchStorage.groupLimit))

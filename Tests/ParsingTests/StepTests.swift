@@ -164,6 +164,16 @@ struct StepTests {
         #expect(try values(steps, #"{"s":50126}"#) == ["5 0126 _ _"])
     }
 
+    @Test func aTextOfWhichAPatternSawOnlyTheBeginningIsFlagged() throws {
+        let yaml = declaration("{pattern: '^(?<a>[^ ]+) (?<b>.*)$'}")
+        for (count, isFlagged) in [(10, false), (RegularExpression.textByteLimit, true)] {
+            let text = "mina " + String(repeating: "x", count: count)
+            let parsed = try Shipped.parse(yaml: yaml, text)
+            #expect(parsed.events.count == 1 && parsed.fields(0)["actor.id"] == "mina")
+            #expect((parsed.tally.damaged["truncated"] == 1) == isFlagged)
+        }
+    }
+
     @Test func whatIsJoinedIsText() {
         let yaml = declaration("{json: {a: a, b: b}}").replacing(
             "actor.id: a", "session.id: {from: [a, b], join: '-', fingerprint: session}")

@@ -48,6 +48,17 @@ import Testing
         #expect(!match.isLimitHit)
     }
 
+    /// Machine code does not count what a repetition costs, so a line of a megabyte took minutes.
+    @Test func aMatchLooksAtSoMuchTextAndNoMore() throws {
+        let limit = RegularExpression.textByteLimit
+        let bytes = [UInt8](repeating: UInt8(ascii: "a"), count: limit) + Array("b".utf8)
+        let match = MatchBox()
+        #expect(try !RegularExpression("b").match(bytes, 0..<bytes.count, into: match))
+        #expect(try RegularExpression("b").match(bytes, 1..<bytes.count, into: match))
+        #expect(try RegularExpression("^a+$").match(bytes, 0..<bytes.count, into: match))
+        #expect(match.range(0) == 0..<limit)
+    }
+
     @Test func textThatIsNoUTF8CanBeMatched() throws {
         let expression = try RegularExpression("user=([a-z]+)")
         let bytes: [UInt8] = [0xFF, 0xC3] + Array("user=eve".utf8) + [0xE2, 0x82]
