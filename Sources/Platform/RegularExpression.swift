@@ -19,8 +19,8 @@ public struct RegularExpressionError: Error, Hashable, Sendable, CustomStringCon
 // Safe because the compiled code is not written to after `init`.
 /// A compiled pattern (PCRE2 syntax). Threads may share it; each brings its own `Match`.
 ///
-/// Every match is bounded in steps, depth and memory, and in the text that it looks at: machine code
-/// does not count the steps of a repetition, so only the text bounds what those cost. Text is
+/// Every match is bounded in steps, depth and memory, and in the text that it looks at: machine
+/// code does not count the steps of a repetition, so only the text bounds what those cost. Text is
 /// taken as UTF-8 where it is well-formed; a match never fails because it is not.
 public final class RegularExpression: @unchecked Sendable {
     /// Steps that one match may take.
