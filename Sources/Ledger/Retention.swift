@@ -5,11 +5,17 @@ extension LedgerState {
     /// Notes which segments all configured sinks have left behind.
     mutating func notePassed(now: Timestamp) {
         let slowest = slowest
-        for index in segments.indices.dropLast() where segments[index].passed == nil {
+        for index in segments.indices.dropLast() {
             let entry = segments[index]
-            guard isPassed(entry, by: slowest) else { break }
+            guard isPassed(entry, by: slowest) else {
+                // A sink that was named again may stand before what the others had passed.
+                segments[index].passed = nil
+                continue
+            }
             // What was passed before this start was delivered about when it was written.
-            segments[index].passed = isPastFirstDeletion ? now : entry.modified
+            if entry.passed == nil {
+                segments[index].passed = isPastFirstDeletion ? now : entry.modified
+            }
         }
         isPastFirstDeletion = true
     }

@@ -35,6 +35,31 @@ struct LedgerReloadTests {
         #expect(ledger.cursor(of: "archive") == stopped)
     }
 
+    /// What the sinks that were left had passed was deleted although one that came back had not.
+    @Test func aSinkThatIsNamedAgainHoldsBackWhatItHasNotPassed() throws {
+        let disk = MemoryDisk()
+        let clock = StandingClock()
+        var configuration = LedgerConfiguration.small()
+        configuration.retention = .seconds(60)
+        var maker = BatchMaker(seed: 3)
+        let (ledger, _) = try openLedger(disk, configuration, time: clock)
+        for _ in 0..<60 { try ledger.append(maker.make(count: 5)) }
+        let all = try ledger.sequence()
+        let end = try #require(try ledger.frames().last).next
+        try ledger.advance("siem", to: SinkCursor(place: end))
+        try ledger.reconfigure(sinks: ["siem"])
+        #expect(try ledger.deleteDelivered(now: clock.now()) == 0)
+        try ledger.reconfigure(sinks: ["siem", "archive"])
+        clock.move(.seconds(61))
+        #expect(try ledger.deleteDelivered(now: clock.now()) == 0)
+        let place = try #require(ledger.cursor(of: "archive")).place
+        #expect(try ledger.sequence(from: place) == all)
+        try ledger.advance("archive", to: SinkCursor(place: end))
+        #expect(try ledger.deleteDelivered(now: clock.now()) == 0)
+        clock.move(.seconds(61))
+        #expect(try ledger.deleteDelivered(now: clock.now()) > 0)
+    }
+
     @Test func positionsAreThoseOfTheLastCommit() throws {
         let disk = MemoryDisk()
         var maker = BatchMaker(seed: 3)
