@@ -244,16 +244,18 @@ struct CursorFile {
 
     /// Empties the entries that nobody can read, when all sinks have a durable one.
     mutating func clearDamaged() throws(LedgerError) {
+        let damaged = entries.indices.filter { entries[$0] == .damaged }
+        guard !damaged.isEmpty else { return }
         let zeros = [UInt8](repeating: 0, count: CursorFile.entryByteCount)
-        for index in entries.indices where entries[index] == .damaged {
-            do {
+        do {
+            for index in damaged {
                 try file.write(zeros.span, at: index * CursorFile.entryByteCount)
-                try file.synchronizeData()
-            } catch {
-                throw .system(error)
             }
-            entries[index] = .empty
+            try file.synchronizeData()
+        } catch {
+            throw .system(error)
         }
+        for index in damaged { entries[index] = .empty }
     }
 
     // Its own entry, else a free one, else that of the sink gone longest.

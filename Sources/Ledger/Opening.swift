@@ -208,7 +208,6 @@ extension Opening {
         let path = folder + "/cursors"
         let file: any LedgerFile
         var bytes: [UInt8] = []
-        var isMissing = false
         do {
             if try storage.names(in: folder).contains("cursors") {
                 file = try storage.open(path, isWritable: true)
@@ -217,15 +216,21 @@ extension Opening {
                 reader.isTolerant = true
                 bytes = try reader.read(CursorFile.byteCount, at: 0).bytes
             } else {
-                isMissing = true
                 file = try storage.create(path, byteCount: CursorFile.byteCount)
             }
-            if bytes.count < CursorFile.byteCount {
+            // The first cursors are durable before the first segment. So beside segments a file
+            // that is missing, cut or empty has lost some, and a sink without an entry is not new.
+            // That stays visible until all sinks have a durable cursor: see `clearDamaged`.
+            let isFirstStart = state.segments.isEmpty
+            if !isFirstStart, bytes.allSatisfy({ $0 == 0 }) { bytes = [] }
+            let missing = CursorFile.byteCount - bytes.count
+            if missing > 0 {
                 // Written, not only allocated, so that moving a cursor never needs room.
-                let zeros = [UInt8](repeating: 0, count: CursorFile.byteCount - bytes.count)
-                try file.write(zeros.span, at: bytes.count)
+                let rest = [UInt8](repeating: isFirstStart ? 0 : .max, count: missing)
+                try file.write(rest.span, at: bytes.count)
                 try file.synchronizeData()
                 try storage.synchronizeFolder(folder)
+                bytes += rest
             }
         } catch {
             throw error.isNoSpace ? .noSpace(error) : .system(error)
@@ -235,7 +240,7 @@ extension Opening {
         let isDurable = (try? file.synchronizeData()) != nil
         return Cursors(
             file: CursorFile(file: file, entries: entries, isDurable: isDurable),
-            areLost: isMissing && !state.segments.isEmpty || entries.contains(.damaged))
+            areLost: entries.contains(.damaged))
     }
 
     /// Takes over the cursors, gives new sinks one, and says which sinks are configured no more.

@@ -285,4 +285,33 @@ struct LedgerCorruptionTests {
         let (_, again) = try openLedger(disk, small.configuration, sinks: ["siem"])
         #expect(!again.lostCursors)
     }
+
+    /// All that waited was passed over: an entry that was not there looked like a new sink's.
+    @Test func cursorsThatWereCutOffOrZeroedAreLostAndNotNew() throws {
+        let small = try SmallLedger(batches: 12)
+        let sinks = ["siem", "archive"]
+        let zeros = [UInt8](repeating: 0, count: CursorFile.byteCount)
+        for cursors in [nil, Array(zeros.prefix(700)), zeros] {
+            for lastCall in 0...40 {
+                let disk = small.disk.copy()
+                disk["ledger/cursors"] = cursors
+                // A power cut at each call of the start that finds it, and what it leaves.
+                let count = Monitor(0)
+                disk.fail { _, _, _ in
+                    count.withLock { count in
+                        count += 1
+                        return count > lastCall ? .powerCut : nil
+                    }
+                }
+                _ = try? openLedger(disk, small.configuration, sinks: sinks)
+                var generator = SeededGenerator(seed: UInt64(lastCall))
+                let left = disk.crash { Bool.random(using: &generator) }
+                let (ledger, _) = try openLedger(left, small.configuration, sinks: sinks)
+                for sink in sinks { #expect(ledger.cursor(of: sink)?.place == .beginning) }
+                try ledger.close()
+                let (_, again) = try openLedger(left, small.configuration, sinks: sinks + ["late"])
+                #expect(!again.lostCursors)
+            }
+        }
+    }
 }
