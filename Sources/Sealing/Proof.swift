@@ -5,9 +5,12 @@ import Platform
 /// Why an event cannot be verified, going on after «line 12: ».
 struct Objection: Error, Equatable {
     let reason: String
+    /// True when another key of the same name might speak for the event.
+    let lacksKey: Bool
 
-    init(_ reason: String) {
+    init(_ reason: String, lacksKey: Bool = false) {
         self.reason = reason
+        self.lacksKey = lacksKey
     }
 }
 

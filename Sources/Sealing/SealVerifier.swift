@@ -5,7 +5,8 @@ import Platform
 /// Verifies an export line by line: each event by itself, and at the end all streams.
 ///
 /// The order of lines means nothing. Input of any kind gives remarks, never a trap. Memory grows
-/// by about 40 bytes an event and 150 bytes a group, whatever the events hold.
+/// by about 40 bytes an event and 150 bytes a group, whatever the events hold, and while lines wait
+/// for a key to be vouched for, by theirs.
 public struct SealVerifier: ~Copyable {
     /// Runs the mapping of an event carried in a document of another model again: the names of the
     /// fields of the document that differ from it or are foreign to it, or nil where the mapping's
@@ -28,6 +29,7 @@ public struct SealVerifier: ~Copyable {
     private var uncomparedCount = 0
     private var partial: [UInt8] = []
     private var isSkipping = false
+    private var deferred = DeferredLines()
     private var line = 0
     private var file: String?
     private var report = VerificationReport()
@@ -50,11 +52,20 @@ public struct SealVerifier: ~Copyable {
         var group: Int
     }
 
+    /// Lines signed by a key that a later line may vouch for, to be read again when all are read.
+    private struct DeferredLines {
+        var lines: [(file: String?, line: Int, text: [UInt8])] = []
+        var byteCount = 0
+        /// False at the end, when no more keys are to come.
+        var isOpen = true
+    }
+
     /// Trusts `keys` and nothing else.
     ///
     /// - Parameters:
     ///   - keys: the verifier keys that were pinned; a key that one of them vouches for in a
-    ///     verified AgentKeyRotated is trusted from there on.
+    ///     verified AgentKeyRotated is trusted too, wherever in the export that stands, as long as
+    ///     not more than `VerificationLimit.deferredByteCount` of its events come before it.
     ///   - sink: the id of the sink whose copy this is; absent events are then summed up and
     ///     compared with what the checkpoints account for.
     ///   - comparison: runs the mapping of carried events again; without it their mapped fields
@@ -94,6 +105,7 @@ public struct SealVerifier: ~Copyable {
     /// Ends the export and says what it was worth.
     public mutating func finish() -> VerificationReport {
         if !partial.isEmpty || isSkipping { readPartial() }
+        readDeferred()
         report.streamCount = streams.count { !$0.groups.isEmpty }
         if uncomparedCount > 0 {
             report.note(
@@ -122,6 +134,7 @@ public struct SealVerifier: ~Copyable {
             isSkipping = false
             line += 1
             report.eventCount += 1
+            reader.forget()
             reject(Objection("it is longer than \(VerificationLimit.lineByteCount) bytes"))
             return
         }
@@ -134,12 +147,38 @@ public struct SealVerifier: ~Copyable {
         line += 1
         guard !SealVerifier.isBlank(text) else { return }
         report.eventCount += 1
+        judge(text)
+    }
+
+    private mutating func judge(_ text: Span<UInt8>) {
         do {
             try reader.read(text)
             try verify()
             report.validCount += 1
         } catch {
-            reject(error)
+            let byteCount = deferred.byteCount + text.count
+            if error.lacksKey, deferred.isOpen, byteCount <= VerificationLimit.deferredByteCount {
+                deferred.lines.append((file, line, Array(copying: text)))
+                deferred.byteCount = byteCount
+            } else {
+                reject(error)
+            }
+        }
+    }
+
+    /// Reads the deferred lines again, as long as one of them vouches for another key.
+    private mutating func readDeferred() {
+        var keyCount: Int?
+        while !deferred.lines.isEmpty {
+            deferred.isOpen = keys.count != keyCount
+            keyCount = keys.count
+            let lines = deferred.lines
+            deferred.lines = []
+            deferred.byteCount = 0
+            for entry in lines {
+                (file, line) = (entry.file, entry.line)
+                judge(entry.text.span)
+            }
         }
     }
 
@@ -217,7 +256,9 @@ public struct SealVerifier: ~Copyable {
         }
         let identity = KeyIdentity(name: keyName, keyID: proof.keyID)
         guard let key = keys[identity] else {
-            throw Objection("no trusted key \(KeyText.hex(proof.keyID)) speaks for \(keyName)")
+            throw Objection(
+                "no trusted key \(KeyText.hex(proof.keyID)) speaks for \(keyName)",
+                lacksKey: keys.speak(for: keyName))
         }
         current = nil
         tree.removeAll()

@@ -37,13 +37,18 @@ struct SignedEventReader: ~Copyable {
     /// The event was read, whether it is valid or not.
     private var hasBody = false
 
-    /// Exports of Elasticsearch and Splunk wrap what they return, at most this often.
+    /// Exports of Elasticsearch and Splunk wrap what they return, in less than so many texts.
     private static let wrapLimit = 3
+
+    /// Forgets the line before, for one that is not read.
+    mutating func forget() {
+        claim = Claim()
+        hasBody = false
+    }
 
     /// Reads a line. The claim is as complete as could be read, even when this throws.
     mutating func read(_ text: Span<UInt8>) throws(Objection) {
-        claim = Claim()
-        hasBody = false
+        forget()
         line = Array(copying: text)
         let (root, integrity) = try unwrap()
         try readIntegrity(integrity)
@@ -114,7 +119,7 @@ struct SignedEventReader: ~Copyable {
     // MARK: Forms
 
     private mutating func unwrap() throws(Objection) -> (root: Int, integrity: Int?) {
-        for _ in 0..<SignedEventReader.wrapLimit {
+        for depth in 1... {
             let text = line
             do {
                 try outer.read(text.span)
@@ -129,6 +134,10 @@ struct SignedEventReader: ~Copyable {
                 root = source
             }
             guard let inner = innerLine() else { break }
+            // What was found holds for the text that was read, and for no other.
+            guard depth < SignedEventReader.wrapLimit else {
+                throw Objection("the event is wrapped too often")
+            }
             line = inner
         }
         if let event = outer.member("event", of: root, line.span),

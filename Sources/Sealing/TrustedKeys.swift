@@ -30,5 +30,11 @@ public struct TrustedKeys: Sendable {
         if keys[identity] == nil { keys[identity] = key.publicKey }
     }
 
+    /// How many there are.
+    var count: Int { keys.count }
+
+    /// True when one of them has this name.
+    func speak(for name: String) -> Bool { keys.keys.contains { $0.name == name } }
+
     subscript(identity: KeyIdentity) -> Ed25519PublicKey? { keys[identity] }
 }

@@ -199,6 +199,8 @@ public enum VerificationLimit {
     public static let remarkCount = 10_000
     /// The most bytes of a line; a body has at most 60 KiB, and documents repeat parts of it.
     public static let lineByteCount = 4 * 1024 * 1024
+    /// The most bytes of lines that wait for a key to be vouched for further down.
+    public static let deferredByteCount = 64 << 20
     /// The most characters of a text from an export that are repeated in a remark.
     static let shownCharacterCount = 200
 }

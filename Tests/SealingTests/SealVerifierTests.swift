@@ -55,6 +55,37 @@ struct SealVerifierTests {
         }
     }
 
+    /// The nodes of one text were looked up in the next one, which is shorter.
+    @Test func textsInsideTextsWithoutEndAreInvalidAndNoTrap() throws {
+        let key = try SealFixture.verifierKey()
+        for (depth, isValid) in [(1, true), (2, true), (3, false), (6, false)] {
+            var line = try SealFixture.lines("stream-a.ndjson")[0]
+            for _ in 0..<depth {
+                var writer = ByteWriter()
+                writer.append(#"{"event":"#)
+                writer.append(jsonString: line)
+                writer.append(#","index":"oauth"}"#)
+                line = writer.makeString()
+            }
+            let report = verify([line], keys: [key])
+            #expect(report.validCount == (isValid ? 1 : 0), "depth \(depth)")
+            #expect(report.found.isEmpty == isValid, "depth \(depth)")
+        }
+    }
+
+    /// What was said of it was the place of the event before.
+    @Test func aLineThatIsTooLongNamesNoOtherEvent() throws {
+        var verifier = SealVerifier(keys: [try SealFixture.verifierKey()])
+        verifier.feed(Array((try SealFixture.lines("stream-a.ndjson")[0] + "\n").utf8).span)
+        let part = [UInt8](repeating: 0x78, count: VerificationLimit.lineByteCount)
+        for _ in 0..<2 { verifier.feed(part.span) }
+        let report = verifier.finish()
+        let remark = try #require(report.findings.first)
+        #expect(remark.word == .invalid && remark.line == 2)
+        #expect(remark.stream == nil && remark.range == nil)
+        #expect(remark.id == nil && remark.action == nil)
+    }
+
     @Test func mappedFieldsAreComparedByWhatTheCallerBrings() throws {
         let lines = try SealFixture.lines("stream-a-ecs.ndjson")
         let key = try SealFixture.verifierKey()
