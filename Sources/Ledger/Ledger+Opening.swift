@@ -59,6 +59,7 @@ extension Ledger {
         var opening = Opening(
             folder: folder, storage: storage, quarantine: quarantine,
             keys: configuration.encryption)
+        let unstated = quarantine.due()
         try opening.survey()
         try opening.recover()
         let numbers = opening.state.segments.map(\.number)
@@ -74,7 +75,8 @@ extension Ledger {
         let recovered = RecoveredState(
             positions: recovery.positions.positions, stream: recovery.stream,
             nextSequence: recovery.nextSequence, head: recovery.head,
-            isNew: numbers.isEmpty, damage: opening.damage, retiredSinks: retired,
+            isNew: numbers.isEmpty, damage: opening.damage, unstated: unstated,
+            retiredSinks: retired,
             lostCursors: cursors.areLost)
         opening.state.counts = numbers.isEmpty ? [:] : recovery.counts
         let ledger = Ledger(

@@ -220,9 +220,8 @@ extension Ledger {
             state.damage.insert(segment: reader.number, offset: range.lowerBound)
         }
         guard isUnknown else { return }
-        add(
-            probe.describe(
-                range, header, reader, isTail: isTail, quarantine.keep(range, of: reader)))
+        let damage = probe.describe(range, header, reader, isTail: isTail)
+        add(quarantine.keep(damage, of: reader).damage)
     }
 
     /// Leaves out a segment whose file somebody else removed.
@@ -230,10 +229,9 @@ extension Ledger {
         let isKnown = state.withLock { state in
             state.going.contains(number) || state.index(of: number) == nil
         }
-        let damage =
-            isKnown ? nil : probe.describe(missing: number) { quarantine.note(missing: number) }
+        let damage = isKnown ? nil : probe.describe(missing: number)
         state.withLock { $0.forget(number) }
-        if let damage { add(damage) }
+        if let damage { add(quarantine.note(damage)) }
     }
 
     private func add(_ damage: LedgerDamage) {

@@ -131,6 +131,11 @@ public final class Ledger: Sendable {
         state.withLock { $0.damage.take() }
     }
 
+    /// Takes note that damage is on the record; until then each start names it as `unstated`.
+    public func noteStated(_ damage: [LedgerDamage]) {
+        quarantine.forget(damage)
+    }
+
     /// What was removed undelivered since the last call, so that somebody can put it on the record.
     ///
     /// It is in the totals of the cursors already.

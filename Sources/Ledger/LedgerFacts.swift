@@ -17,9 +17,9 @@ public struct LedgerDamage: Sendable, Hashable {
     /// True for an unfinished write at the end, which never held anything that was claimed.
     public let isTornTail: Bool
     /// True when it was found for the first time; false when an earlier run had set it aside.
-    public let isNew: Bool
+    public internal(set) var isNew: Bool
     /// What is wrong with it.
-    public let kind: Kind
+    public internal(set) var kind: Kind
 
     /// The kinds of damage.
     public enum Kind: String, Sendable {
@@ -60,6 +60,8 @@ public struct RecoveredState: Sendable {
     public let isNew: Bool
     /// What had to be set aside.
     public let damage: [LedgerDamage]
+    /// What was set aside before and is on nobody's record: see `Ledger.noteStated`.
+    public let unstated: [LedgerDamage]
     /// Sinks with a cursor that are no longer configured.
     public let retiredSinks: [String]
     /// True when cursors were lost, so that sinks may get events again.

@@ -136,13 +136,29 @@ public struct LedgerRepair: ~Copyable {
                 return true
             case .blank(let number, let range):
                 let reader = try open(number, isWritable: true)
-                guard quarantine.keep(range, of: reader).copy != .none else { return false }
+                // The next start states it, for it does not come upon it any more.
+                guard quarantine.keep(try describe(range, reader), of: reader).isSafe else {
+                    return false
+                }
                 try blank(range, reader)
                 return true
             }
         } catch {
             throw .system(error)
         }
+    }
+
+    private func describe(
+        _ range: Range<Int>, _ reader: SegmentReader
+    ) throws(SystemError) -> LedgerDamage {
+        let names = try storage.names(in: folder)
+        let probe = SequenceProbe(
+            folder: folder, storage: storage, segments: Recovery.segments(among: names))
+        let bytes = try reader.read(FrameHeader.byteCount, at: range.lowerBound).bytes
+        guard case .header(let header) = FrameHeader.read(bytes.span, at: 0),
+            header.segment == reader.number, header.frameByteCount == range.count
+        else { return probe.describe(range, nil, reader, isTail: false) }
+        return probe.describe(range, header, reader, isTail: false)
     }
 
     /// Puts gap frames over a range.

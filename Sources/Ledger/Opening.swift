@@ -61,10 +61,9 @@ struct Opening {
             // Of what was delivered, some may be removed and some not after a crash; a sink that
             // stands in the last one removed has passed all of it.
             guard slowest.segment <= number else { continue }
-            let found = probe.describe(missing: missing) { quarantine.note(missing: missing) }
-            guard let found else { continue }
+            guard let found = probe.describe(missing: missing) else { continue }
             state.statistics.damagedFrameCount += 1
-            damage.append(found)
+            damage.append(quarantine.note(found))
         }
     }
 
@@ -176,13 +175,14 @@ struct Opening {
     private mutating func report(
         _ range: Range<Int>, _ header: FrameHeader?, _ reader: SegmentReader, isTail: Bool
     ) -> Bool {
-        let kept = quarantine.keep(range, of: reader)
+        let kept = quarantine.keep(
+            probe.describe(range, header, reader, isTail: isTail), of: reader)
         _ = state.damage.insert(segment: reader.number, offset: range.lowerBound)
         state.statistics.damagedFrameCount += 1
         state.statistics.damagedByteCount += UInt64(range.count)
-        damage.append(probe.describe(range, header, reader, isTail: isTail, kept))
+        damage.append(kept.damage)
         // What the disk does not give today it may give tomorrow.
-        return kept.copy != .none && !kept.isUnreadable
+        return kept.isSafe && kept.damage.kind != .unreadable
     }
 
     fileprivate func path(_ number: UInt64) -> String {

@@ -27,6 +27,20 @@ final class Quarantine: Sendable {
         case none
     }
 
+    /// Sets damage aside, and completes what is said of it. Before it is known in the folder, it is
+    /// noted there that it is to be stated, so that the death of the agent cannot come in between.
+    func keep(
+        _ damage: LedgerDamage, of reader: SegmentReader
+    ) -> (damage: LedgerDamage, isSafe: Bool) {
+        owe(damage)
+        let range = damage.offset..<damage.offset + damage.byteCount
+        let kept = keep(range, of: reader)
+        var damage = damage
+        damage.isNew = kept.copy != .old
+        if kept.isUnreadable { damage.kind = .unreadable }
+        return (damage, kept.copy != .none)
+    }
+
     /// Copies a range of a segment, whole or not at all; blocks that cannot be read are zeros.
     func keep(_ range: Range<Int>, of reader: SegmentReader) -> (copy: Copy, isUnreadable: Bool) {
         var reader = reader
@@ -42,10 +56,75 @@ final class Quarantine: Sendable {
     }
 
     /// Notes that a segment is missing, by an empty file.
-    func note(missing segment: UInt64) -> Copy {
-        let name = SegmentName.quarantineName(of: segment, offset: 0)
-        return byteCount.withLock { used in keep(0, name, &used) { _ in } }
+    func note(_ missing: LedgerDamage) -> LedgerDamage {
+        owe(missing)
+        let name = SegmentName.quarantineName(of: missing.segment, offset: 0)
+        var damage = missing
+        damage.isNew = byteCount.withLock { used in keep(0, name, &used) { _ in } } != .old
+        return damage
     }
+
+    // MARK: What is to be stated
+
+    // A note is the kind, and how many bytes and events, in clear: no more than a statement says.
+    private static let noteByteLimit = 100
+
+    private func path(_ damage: LedgerDamage, isDue: Bool) -> String {
+        folder + "/"
+            + SegmentName.quarantineName(
+                of: damage.segment, offset: damage.offset, isDue: isDue)
+    }
+
+    private func owe(_ damage: LedgerDamage) {
+        guard !damage.isTornTail,
+            (try? storage.open(path(damage, isDue: false), isWritable: false)) == nil
+        else { return }
+        let count = damage.eventCount.map { String($0) } ?? "unknown"
+        let text = Array("\(damage.kind.rawValue) \(damage.byteCount) \(count)\n".utf8)
+        let path = path(damage, isDue: true)
+        do throws(SystemError) {
+            try storage.createFolder(folder)
+            let file = try storage.create(path, byteCount: text.count)
+            try file.write(text.span, at: 0)
+            try file.synchronizeData()
+            try storage.synchronizeFolder(folder)
+        } catch {
+            // Without room for the note the damage is stated all the same, if the agent lives.
+        }
+    }
+
+    /// The damage that was set aside and never stated.
+    func due() -> [LedgerDamage] {
+        let names = (try? storage.names(in: folder)) ?? []
+        return names.compactMap { name in
+            SegmentName.due(name).map { due(name, $0.number, $0.offset) }
+        }
+    }
+
+    private func due(_ name: String, _ segment: UInt64, _ offset: Int) -> LedgerDamage {
+        var bytes: [UInt8] = []
+        let file = try? storage.open(folder + "/" + name, isWritable: false)
+        _ = try? file?.append(to: &bytes, count: Quarantine.noteByteLimit, at: 0)
+        // What a power cut left of a note still says where something was lost.
+        let words = String(decoding: bytes, as: UTF8.self).split { $0 == " " || $0 == "\n" }
+            .map(String.init)
+        return LedgerDamage(
+            segment: segment, offset: offset,
+            byteCount: words.count > 1 ? UInt32(words[1]).map { Int($0) } ?? 0 : 0,
+            eventCount: words.count > 2 ? UInt32(words[2]).map { Int($0) } : nil,
+            firstSequence: nil, isTornTail: false, isNew: true,
+            kind: words.first.flatMap(LedgerDamage.Kind.init) ?? .corrupt)
+    }
+
+    /// These are stated now.
+    func forget(_ damage: [LedgerDamage]) {
+        for damage in damage where !damage.isTornTail {
+            // One that stays is stated once more, which is better than never.
+            try? storage.remove(path(damage, isDue: true))
+        }
+    }
+
+    // MARK: Copying
 
     private func keep(
         _ count: Int, _ name: String, _ used: inout Int?,

@@ -62,6 +62,7 @@ enum SegmentName {
     /// Room for one more segment.
     static let reserve = "reserve"
     private static let suffix = ".seg"
+    private static let dueSuffix = ".due"
     private static let digitCount = 16
 
     /// `00000000000000a1.seg`.
@@ -72,9 +73,22 @@ enum SegmentName {
         folder + "/" + name(of: number)
     }
 
-    /// `00000000000000a1-00000000000004c0.bad`.
-    static func quarantineName(of number: UInt64, offset: Int) -> String {
-        digits(number) + "-" + digits(UInt64(offset)) + ".bad"
+    /// `00000000000000a1-00000000000004c0.bad`, or with `.due` for what is still to be stated.
+    static func quarantineName(
+        of number: UInt64, offset: Int, isDue: Bool = false
+    ) -> String {
+        digits(number) + "-" + digits(UInt64(offset)) + (isDue ? dueSuffix : ".bad")
+    }
+
+    /// What the name of a note stands for; nil when it is no note's name.
+    static func due(_ name: String) -> (number: UInt64, offset: Int)? {
+        guard name.utf8.count == 2 * digitCount + 1 + dueSuffix.utf8.count,
+            let number = number(of: name.prefix(digitCount) + suffix),
+            let offset = Hex.decode(String(name.dropFirst(digitCount + 1).prefix(digitCount)))?
+                .reduce(UInt64(0), { $0 << 8 | UInt64($1) }),
+            name == quarantineName(of: number, offset: Int(clamping: offset), isDue: true)
+        else { return nil }
+        return (number, Int(clamping: offset))
     }
 
     /// The number that a name stands for; nil when it is no segment's name.

@@ -142,10 +142,9 @@ struct SequenceProbe {
         return reader
     }
 
-    /// Describes a range that was found, and may have been set aside.
+    /// Describes a range that was found; `Quarantine` knows whether it is new.
     func describe(
-        _ range: Range<Int>, _ header: FrameHeader?, _ reader: SegmentReader, isTail: Bool,
-        _ kept: (copy: Quarantine.Copy, isUnreadable: Bool) = (.none, false)
+        _ range: Range<Int>, _ header: FrameHeader?, _ reader: SegmentReader, isTail: Bool
     ) -> LedgerDamage {
         let batch = header?.type == .batch ? header : nil
         let isLast = reader.number == segments.last
@@ -157,15 +156,14 @@ struct SequenceProbe {
         return LedgerDamage(
             segment: reader.number, offset: range.lowerBound, byteCount: range.count,
             eventCount: count, firstSequence: found?.first ?? batch?.first,
-            isTornTail: isTail && (isLast || isUnclaimed), isNew: kept.copy != .old,
-            kind: kept.isUnreadable ? .unreadable : .corrupt)
+            isTornTail: isTail && (isLast || isUnclaimed), isNew: true, kind: .corrupt)
     }
 
     /// Describes a segment whose file is gone; nil when nothing is missing with it.
-    func describe(missing segment: UInt64, _ note: () -> Quarantine.Copy) -> LedgerDamage? {
+    func describe(missing segment: UInt64) -> LedgerDamage? {
         guard let found = lost(in: 0..<0, of: segment), found.count > 0 else { return nil }
         return LedgerDamage(
             segment: segment, offset: 0, byteCount: 0, eventCount: found.count,
-            firstSequence: found.first, isTornTail: false, isNew: note() != .old, kind: .missing)
+            firstSequence: found.first, isTornTail: false, isNew: true, kind: .missing)
     }
 }

@@ -2,6 +2,7 @@
 import Events
 import Ledger
 import Parsing
+import Platform
 
 /// Something that was lost, as `AgentEventsLost` states it.
 struct LossStatement: Sendable, Equatable {
@@ -59,6 +60,8 @@ final class LossReport: Sendable {
     private let ledger: Ledger
     private let accounts: Accounts
     private let roster: Roster
+    // Stated by the next commit.
+    private let statedNext = Monitor<[LedgerDamage]>([])
 
     init(_ ledger: Ledger, roster: Roster, accounts: Accounts) {
         self.ledger = ledger
@@ -73,13 +76,28 @@ final class LossReport: Sendable {
 
     /// States damage that was found otherwise, as by the start.
     func state(_ list: [LedgerDamage]) -> [LossStatement] {
-        list.filter { !$0.isTornTail }.compactMap { damage in
-            let count = UInt64(damage.eventCount ?? 0)
-            giveUp(count, at: damage)
-            // What an earlier start had set aside, it had stated too.
-            guard damage.isNew else { return nil }
-            return LossStatement(count: count, reason: LossReport.reason(damage))
+        let list = list.filter { !$0.isTornTail }
+        for damage in list { giveUp(UInt64(damage.eventCount ?? 0), at: damage) }
+        // What an earlier start had set aside is stated, or among what it left to state.
+        return stateOnly(list.filter(\.isNew))
+    }
+
+    /// States damage that an earlier start had found, and had counted.
+    func stateOnly(_ list: [LedgerDamage]) -> [LossStatement] {
+        statedNext.withLock { $0 += list }
+        return list.map { damage in
+            LossStatement(
+                count: UInt64(damage.eventCount ?? 0), reason: LossReport.reason(damage))
         }
+    }
+
+    /// Takes note that what was handed out last is committed.
+    func committed() {
+        let stated = statedNext.withLock { list in
+            defer { list = [] }
+            return list
+        }
+        if !stated.isEmpty { ledger.noteStated(stated) }
     }
 
     private static func reason(_ damage: LedgerDamage) -> String {

@@ -185,7 +185,7 @@ public final class Pipeline: Sendable {
                 }
             },
             losses: losses, keeper: keeper)
-        loop.run(predecessor: predecessor, damage: recovered.damage)
+        loop.run(predecessor: predecessor, recovered: recovered)
         // A sealer that gave up takes nothing more, so nobody may wait for it.
         if sealerStatus.hasFailed { signals.wake() }
     }

@@ -63,11 +63,14 @@ struct SealerLoop: ~Copyable {
     ///
     /// - Parameters:
     ///   - predecessor: what the stream before was.
-    ///   - damage: what the start found damaged in the ledger, stated before anything else.
-    mutating func run(predecessor: Predecessor, damage: [LedgerDamage]) {
+    ///   - recovered: what the start found; damage in the ledger is stated before anything else.
+    mutating func run(predecessor: Predecessor, recovered: RecoveredState) {
         var isCommitted = commit(keeper.open(predecessor: predecessor, at: clock.now()))
         noteStream()
-        if isCommitted { isCommitted = commit(losses.state(damage)) }
+        if isCommitted {
+            isCommitted = commit(
+                losses.stateOnly(recovered.unstated) + losses.state(recovered.damage))
+        }
         var lastCommit = clock.monotonic()
         while isCommitted, !handover.isDrained {
             let now = clock.monotonic()
@@ -154,8 +157,11 @@ struct SealerLoop: ~Copyable {
     // MARK: Committing
 
     /// Commits an `AgentEventsLost` for each loss.
-    private mutating func commit(_ losses: [LossStatement]) -> Bool {
-        losses.isEmpty || commit(keeper.seal([], losses: losses, at: clock.now()))
+    private mutating func commit(_ statements: [LossStatement]) -> Bool {
+        guard !statements.isEmpty else { return true }
+        guard commit(keeper.seal([], losses: statements, at: clock.now())) else { return false }
+        losses.committed()
+        return true
     }
 
     private mutating func commit(_ batches: [EncodedBatch]) -> Bool {

@@ -265,6 +265,9 @@ def test_a_damaged_frame_is_stated_in_the_chain_and_the_rest_arrives(tmp_path, m
         users = sum(b"LoginFailed" in document for document in receiver.documents.values())
         assert lost > 0 and 150 - lost <= users <= 150
         agent.stop()
+        # What is stated is due no more.
+        kept = (agent.state / "ledger" / "quarantine").iterdir()
+        assert [path.suffix for path in kept] == [".bad"]
 
 
 def test_commands_say_where_and_what_to_do(tmp_path):

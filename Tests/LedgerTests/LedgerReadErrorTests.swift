@@ -60,7 +60,7 @@ struct LedgerReadErrorTests {
         #expect(damage.compactMap(\.eventCount).reduce(0, +) == lostCount)
         #expect(damage.allSatisfy { $0.kind == .unreadable && $0.isNew && !$0.isTornTail })
         // What could be read is set aside, with zeros for the rest.
-        let copies = disk.paths.filter { $0.contains("/quarantine/") }
+        let copies = disk.paths.filter { $0.hasSuffix(".bad") }
         #expect(copies.count == damage.count)
     }
 

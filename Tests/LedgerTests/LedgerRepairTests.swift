@@ -53,6 +53,10 @@ struct LedgerRepairTests {
         }
         #expect(try ledger.sequence() == expected)
         #expect(ledger.takeDamage().isEmpty)
+        // Nobody comes upon it any more, so the start states it.
+        let due = try #require(recovered.unstated.first)
+        #expect(recovered.unstated.count == 1 && due.offset == Int(frames[1].place.offset))
+        #expect(due.eventCount == frames[1].batch.events.count)
     }
 
     @Test func aLongRangeIsCoveredByFramesWithoutALeftover() throws {

@@ -133,10 +133,55 @@ struct LedgerTests {
         #expect(damage.count == 1 && damage.first?.eventCount == 2)
         #expect(damage.first?.isNew == true && damage.first?.isTornTail == false)
         #expect(second.takeDamage().isEmpty && second.statistics.damagedFrameCount == 1)
-        #expect(disk.paths.filter { $0.hasPrefix("ledger/quarantine/") }.count == 1)
+        let copies = disk.paths.filter { $0.hasSuffix(".bad") }
+        #expect(copies.count == 1)
         let (third, _) = try openLedger(disk)
         _ = try third.frames()
         #expect(third.takeDamage().first?.isNew == false)
+    }
+
+    /// A kill between setting damage aside and stating it, or a stop that found it when nothing was
+    /// sealed any more, kept it from the record for ever.
+    @Test func damageIsNamedByEachStartUntilSomebodyHasStatedIt() throws {
+        let disk = MemoryDisk()
+        var maker = BatchMaker(seed: 7)
+        let (ledger, _) = try openLedger(disk)
+        for _ in 0..<3 { try ledger.append(maker.make(count: 2)) }
+        let frames = try ledger.frames()
+        try ledger.close()
+        try openLedger(disk).ledger.close()
+        disk["ledger/0000000000000001.seg"]?[Int(frames[1].place.offset) + 200] ^= 1
+        var finder: Ledger? = try openLedger(disk).ledger
+        _ = try finder?.frames()
+        // All sinks pass it, so nobody comes upon it again.
+        for sink in ["siem", "archive"] {
+            try finder?.advance(sink, to: SinkCursor(place: try #require(frames.last).next))
+        }
+        let found = try #require(finder?.takeDamage().first)
+        try finder?.close()
+        finder = nil
+        for isPowerCut in [false, true, false] {
+            let left = isPowerCut ? disk.crash() : disk
+            let (next, recovered) = try openLedger(left)
+            let due = try #require(recovered.unstated.first)
+            #expect(recovered.unstated.count == 1 && recovered.damage.isEmpty)
+            #expect((due.segment, due.offset) == (found.segment, found.offset))
+            #expect(due.byteCount == found.byteCount && due.eventCount == 2 && due.isNew)
+            try next.close()
+        }
+        // A note that is no note any more is read as far as it goes.
+        let note = try #require(disk.paths.first { $0.hasSuffix(".due") })
+        for text in ["", "corrupt", "missing -1 -1", "corrupt 99999999999999999999 x"] {
+            disk[note] = Array(text.utf8)
+            let (next, recovered) = try openLedger(disk)
+            let due = try #require(recovered.unstated.first)
+            #expect(due.offset == found.offset && due.byteCount == 0 && due.eventCount == nil)
+            try next.close()
+        }
+        let (last, recovered) = try openLedger(disk)
+        last.noteStated(recovered.unstated)
+        try last.close()
+        #expect(try openLedger(disk).recovered.unstated.isEmpty)
     }
 
     @Test func aLostLastFrameOfASegmentWhoseEndIsKnownIsDamage() throws {
