@@ -20,6 +20,8 @@ struct DeliveryCourse {
     private var nextSpan: UInt64 = 0
     private var offered = 0
     private var filtered = 0
+    // Frames since the last span that were not offered to the sink.
+    private var foreignFrames = 0
     private var byteCount = 0
     private var firstTakenAt: MonotonicInstant?
 
@@ -39,6 +41,9 @@ struct DeliveryCourse {
     /// One request that hangs must not let the others run ahead without end, because all that they
     /// settle is sent again when the agent is killed.
     static let windowFactor = 2
+
+    /// So many frames that were not offered to the sink are passed at a time.
+    private static let foreignFrameLimit = 256
 
     /// Goes on with other limits; what was begun stays as it is.
     mutating func adopt(_ configuration: SinkConfiguration) {
@@ -65,10 +70,12 @@ struct DeliveryCourse {
 
     /// True when the request has as much as the configuration allows.
     ///
-    /// What a filter leaves out is bounded too, so that the cursor moves over a quiet stretch.
+    /// What a filter leaves out is bounded too, and what was sealed for other sinks only, so that
+    /// the cursor moves over a quiet stretch and the loop looks around.
     var isFull: Bool {
         taken >= limits.countLimit || byteCount >= limits.byteLimit
             || filtered >= limits.countLimit * 10
+            || foreignFrames >= DeliveryCourse.foreignFrameLimit
     }
 
     /// True when the request has waited long enough to be sent as it is.
@@ -97,6 +104,7 @@ struct DeliveryCourse {
         } else {
             // The sink was not configured when the frame was sealed: it was never offered these.
             nextEvent = frame.batch.events.count
+            foreignFrames += 1
         }
         place = frame.place
     }
@@ -128,7 +136,7 @@ struct DeliveryCourse {
 
     /// Hands the request to the plan as a span; nil when there is nothing in it.
     mutating func closeSpan() -> (filtered: Int, cursor: SinkCursor?)? {
-        guard offered > 0 else { return nil }
+        guard offered > 0 || foreignFrames > 0 else { return nil }
         let result: (filtered: Int, cursor: SinkCursor?)
         if parts.isEmpty {
             result = (filtered, tracker.skip(through: place, offered: offered, filtered: filtered))
@@ -141,6 +149,7 @@ struct DeliveryCourse {
         parts = []
         offered = 0
         filtered = 0
+        foreignFrames = 0
         byteCount = 0
         firstTakenAt = nil
         return result

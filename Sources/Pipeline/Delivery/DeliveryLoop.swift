@@ -261,8 +261,19 @@ final class DeliveryLoop: Sendable {
             turn.moved = true
             accounts.update(sink: id) { $0.filtered += UInt64(span.filtered) }
             if let cursor = span.cursor { advance(to: cursor) }
+            // What is only passed over, filtered or not for this sink, may be the whole ledger.
+            pulse.beat(.kernel)
+            if mustStop { return false }
         }
         return reachedEnd
+    }
+
+    /// True when others have asked for something that cannot wait for the end of the ledger.
+    private var mustStop: Bool {
+        let now = clock.monotonic()
+        return orders.withLock { orders in
+            orders.isRetiring || orders.next != nil || orders.deadline.map { now >= $0 } ?? false
+        }
     }
 
     // MARK: Outcomes
