@@ -80,6 +80,9 @@ struct LogEvents {
         body.append("]}")
     }
 
+    /// What an answer may have beside the events that it refuses.
+    private static let known = ["nextSequenceToken", "rejectedEntityInfo"]
+
     /// The events that an answer of status 200 refuses; nil when it is no answer.
     ///
     /// `{"rejectedLogEventsInfo":{"tooOldLogEventEndIndex":2,…}}` counts places in the request: an
@@ -88,7 +91,11 @@ struct LogEvents {
         guard let document = try? JSONDocument(reading: body), document.members != nil,
             document["__type"] == nil
         else { return nil }
-        guard let found = document["rejectedLogEventsInfo"] else { return [] }
+        guard let found = document["rejectedLogEventsInfo"] else {
+            // Whoever has something else to say is not the service.
+            let isEmpty = document.members?.isEmpty == true
+            return isEmpty || known.contains { document[$0] != nil } ? [] : nil
+        }
         let count = order.count
         let place = { (key: String, otherwise: Int) -> Int in
             found[key]?.integer.map { Int(max(0, min(Int64(count), $0))) } ?? otherwise

@@ -67,6 +67,10 @@ import Testing
         ("ExpiredTokenException", .authorization), ("SignatureDoesNotMatch", .authorization),
         ("ResourceNotFoundException", .place), ("NoSuchBucket", .place),
         ("PermanentRedirect", .place), ("LimitExceededException", .place),
+        ("MissingAuthenticationTokenException", .authorization),
+        ("SubscriptionRequiredException", .authorization), ("AuthFailure", .authorization),
+        ("RequestInTheFuture", .authorization), ("UnknownOperationException", .place),
+        ("InvalidAction", .place),
     ])
     func whatSomebodyHasToMendIsAnAlarm(code: String, expected: DeliveryCode) {
         guard case .alarm(_, let found) = refusal(code) else {
@@ -78,7 +82,8 @@ import Testing
 
     @Test(arguments: [
         "ThrottlingException", "SlowDown", "ServiceUnavailableException", "InternalFailure",
-        "BadDigest", "RequestTimeout",
+        "BadDigest", "RequestTimeout", "ThrottledException", "RequestThrottled",
+        "RequestThrottledException", "PriorRequestNotComplete",
     ])
     func whatPassesIsARetry(code: String) {
         guard case .retry = refusal(code) else {

@@ -101,7 +101,10 @@ import Testing
         #expect(reject.map(\.index) == [0, 1])
     }
 
-    @Test(arguments: ["", "<html>welcome</html>", "[]", "null", "1", "{\"__type\":\"X\"}", "{"])
+    @Test(arguments: [
+        "", "<html>welcome</html>", "[]", "null", "1", "{\"__type\":\"X\"}", "{",
+        "{\"message\":\"back soon\"}",
+    ])
     func anAnswerThatIsNoneNeverDelivers(body: String) throws {
         guard case .retry(_, _, .answer)? = try failure(.reply(200, body), 1) else {
             Issue.record("taken for an answer: \(body)")
