@@ -144,6 +144,19 @@ import Testing
         #expect(Samples.failure(sink, Samples.delivery(1, first: 5)) == nil)
     }
 
+    /// On a full disk it would keep the room that the next events need, for ever.
+    @Test func aCopyThatCannotBeFinishedLeavesNothing() throws {
+        let folder = try TemporaryFolder()
+        let name = "out.21000101T000000Z.000"
+        // It can be opened, and not read.
+        try folder.createFolder(name)
+        let sink = try sink(folder("out"), "size: 64KiB, compress: gzip")
+        #expect(Samples.failure(sink, Samples.delivery(1)) == nil)
+        rest(sink)
+        #expect(sink.condition.problem != nil)
+        #expect(try names(folder) == ["out", name])
+    }
+
     @Test(arguments: [
         ("rotate: {}", "rotate.size: must be set, or interval, or both"),
         ("rotate: {size: 1KiB}", "rotate.size: must be"),

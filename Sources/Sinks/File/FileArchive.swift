@@ -52,6 +52,8 @@ final class FileArchive {
         do throws(SystemError) {
             try step()
         } catch {
+            // On a full disk it would keep the room that the next events need.
+            if let copy { try? FileSystem.remove(place(copy.name) + FileArchive.partialEnding) }
             copy = nil
             throw error
         }
