@@ -111,6 +111,31 @@ import Testing
         #expect(reason.contains("\(status)"))
     }
 
+    /// They come with status 400, though they speak of the index or of the whole cluster.
+    @Test(arguments: [
+        ("index_closed_exception", "closed"),
+        (
+            "validation_exception",
+            "Validation Failed: 1: this action would add [2] shards, but this cluster currently "
+                + "has [1000]/[1000] maximum normal shards open;"
+        ),
+        (
+            "illegal_argument_exception",
+            "Validation Failed: 1: this action would add [2] total shards, but this cluster "
+                + "currently has [1000]/[1000] maximum shards open;"
+        ),
+    ])
+    func aPlaceThatTakesNothingIsAnAlarmWhateverTheStatus(type: String, words: String) throws {
+        let body =
+            "{\"errors\":true,\"items\":[{\"create\":{\"status\":400,\"error\":{\"type\":\"\(type)\","
+            + "\"reason\":\"\(words)\"}}}]}"
+        guard case .alarm(let reason, .place)? = try failure(.reply(200, body), 1) else {
+            Issue.record("an event was blamed for its index")
+            return
+        }
+        #expect(reason.contains(words))
+    }
+
     @Test(arguments: ["", "{\"errors\":false,\"items\":[]}"])
     func fewerItemsThanEventsAreSplit(body: String) throws {
         guard case .split(_, .answer)? = try failure(.reply(200, body), 2) else {

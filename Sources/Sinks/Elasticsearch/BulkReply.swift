@@ -13,7 +13,7 @@ final class BulkReply {
         /// Not now, but later.
         case busy
         /// Somebody has to act before anything is taken: the place or the rights are not there.
-        case barred
+        case barred(DeliveryCode)
         /// Never.
         case refused
     }
@@ -48,7 +48,9 @@ final class BulkReply {
                 guard nodes[at].kind == .object, result < next, nodes[result].kind == .object,
                     let status = BulkReply.status(nodes, texts, of: result)
                 else { return nil }
-                each(index, BulkReply.item(status)) { reason(tree, result, status) }
+                var item = BulkReply.item(status)
+                if item == .refused, isAboutPlace(tree, result) { item = .barred(.place) }
+                each(index, item) { reason(tree, result, status) }
                 index += 1
                 at = next
             }
@@ -119,10 +121,31 @@ final class BulkReply {
         switch status {
         // A conflict on create means that an event of this id is there already.
         case 200...299, 409: .stored
-        case 401, 403, 404: .barred
+        case 401, 403: .barred(.authorization)
+        case 404: .barred(.place)
         case 408, 425, 429: .busy
         case 400...499: .refused
         default: .busy
+        }
+    }
+
+    /// Whether a refusal speaks of the index or of the cluster, although its status is that of a bad
+    /// event: the index is closed, or a new one would be one shard too many.
+    private func isAboutPlace(_ tree: JSONTree, _ result: Int) -> Bool {
+        guard let error = tree.member(BulkReply.errorKey, of: result),
+            tree[error].kind == .object,
+            let type = tree.member(BulkReply.typeKey, of: error).flatMap({ tree.string(of: $0) })
+        else { return false }
+        switch type {
+        case "index_closed_exception":
+            return true
+        case "validation_exception", "illegal_argument_exception":
+            // Only at the beginning: what comes later may be quoted from an event.
+            let reason = tree.member(BulkReply.reasonKey, of: error)
+            return reason.flatMap { tree.string(of: $0) }?
+                .hasPrefix("Validation Failed: 1: this action would add [") == true
+        default:
+            return false
         }
     }
 

@@ -117,7 +117,7 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
         }
         var retry: [Int] = []
         var rejections = request.rejections
-        var barred: String?
+        var barred: (reason: String, code: DeliveryCode)?
         var firstBusy: String?
         let itemCount = reply.read(answer.body) { index, item, reason in
             guard index < count else { return }
@@ -126,8 +126,8 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
             case .busy:
                 if firstBusy == nil { firstBusy = reason() }
                 retry.append(request.indices[index])
-            case .barred:
-                if barred == nil { barred = reason() }
+            case .barred(let code):
+                if barred == nil { barred = (reason(), code) }
             case .refused:
                 rejections.append(
                     Rejection(index: request.indices[index], reason: reason(), code: .refused))
@@ -147,8 +147,8 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
                     : .retry(after: nil, reason: reason, code: .answer))
         }
         if let barred {
-            let text = DeliveryText.oneLine(barred, byteLimit: Rejection.textByteLimit)
-            return .failure(.alarm(reason: text, code: .authorization))
+            let text = DeliveryText.oneLine(barred.reason, byteLimit: Rejection.textByteLimit)
+            return .failure(.alarm(reason: text, code: barred.code))
         }
         if retry.count == count, rejections.isEmpty, let firstBusy {
             let text = DeliveryText.oneLine(firstBusy, byteLimit: Rejection.textByteLimit)
