@@ -282,9 +282,16 @@ final class HTTPClient {
             let reason = "\(transfer.endpoint.place): the connection ended within the answer's head"
             return .failure(.retry(after: nil, reason: reason, code: .connection))
         }
+        if (200...299).contains(transfer.status), !transfer.isWhollySent {
+            _ = noteFailure(of: transfer)
+            let reason =
+                "\(transfer.endpoint.place): HTTP \(transfer.status) came before the whole request "
+                + "was sent, so it says nothing about the events"
+            return .failure(.retry(after: nil, reason: reason, code: .answer))
+        }
         var answer = HTTPAnswer(
             status: transfer.status, body: transfer.takeAnswer(),
-            retryAfter: transfer.retryAfter, endpointIndex: transfer.endpointIndex,
+            retryAfter: transfer.retryAfter(at: clock.now()), endpointIndex: transfer.endpointIndex,
             headers: transfer.answerHeaders,
             unspoken: unspoken + transfer.secretHeaders.map(\.bareValue))
         if !(200...299).contains(answer.status) { answer.concealSecrets() }
@@ -324,6 +331,9 @@ final class HTTPClient {
             CURLE_SSL_CLIENTCERT, CURLE_USE_SSL_FAILED, CURLE_SSL_PINNEDPUBKEYNOTMATCH:
             if hasAnother { return .retry(after: nil, reason: reason, code: .tls) }
             return .alarm(reason: reason, code: .tls)
+        case CURLE_RECV_ERROR where HTTPClient.isRefusal(reason),
+            CURLE_SEND_ERROR where HTTPClient.isRefusal(reason):
+            return .alarm(reason: reason, code: .tls)
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY:
             return .retry(after: nil, reason: reason, code: .name)
         case CURLE_OPERATION_TIMEDOUT:
@@ -340,6 +350,13 @@ final class HTTPClient {
             .contains { words.contains($0) }
     }
 
+    /// Whether the far side does not take our certificate, or misses one. With TLS 1.3 it says so
+    /// when the connection is already made for us.
+    private static func isRefusal(_ words: String) -> Bool {
+        words.contains(" alert ")
+            && ["certificate", "unknown ca", "access denied"].contains { words.contains($0) }
+    }
+
     // MARK: Connections
 
     private func makeTransfer(isForeign: Bool) -> Transfer? {
@@ -348,6 +365,8 @@ final class HTTPClient {
         transfer.set(CURLOPT_PROTOCOLS_STR, "http,https")
         transfer.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
         transfer.set(CURLOPT_FOLLOWLOCATION, 0)
+        // What is signed is what is sent.
+        transfer.set(CURLOPT_PATH_AS_IS, 1)
         transfer.set(CURLOPT_USERAGENT, "sealtail")
         transfer.set(CURLOPT_CONNECTTIMEOUT_MS, HTTPLimit.connectTime.wholeMilliseconds)
         transfer.set(

@@ -80,6 +80,7 @@ final class Transfer {
     private var body = UnsafeMutableRawBufferPointer(start: nil, count: 0)
     // The part of the body that the reader has not given yet.
     private var unsent = 0..<0
+    private var bodyByteCount = 0
     private let message: UnsafeMutablePointer<CChar>
 
     /// True for requests that go elsewhere than to the client's endpoint.
@@ -234,6 +235,7 @@ final class Transfer {
     /// Makes the exchange one without a body.
     func setMethod(_ method: HTTPRequest.Method) {
         set(CURLOPT_HTTPGET, 1)
+        bodyByteCount = 0
         if method == .head { set(CURLOPT_NOBODY, 1) }
         setWord(method, plain: method == .head ? .head : .get)
     }
@@ -264,6 +266,7 @@ final class Transfer {
         setWord(method, plain: .post)
         set(size: CURLOPT_POSTFIELDSIZE_LARGE, bytes.count)
         unsent = 0..<bytes.count
+        bodyByteCount = bytes.count
         // Safe because the block stays until the exchange has ended.
         sealtail_curl_set_pointer(
             handle, CURLOPT_POSTFIELDS, isSentOnce ? nil : body.baseAddress)
@@ -281,14 +284,34 @@ final class Transfer {
         return value
     }
 
-    /// What Retry-After says, as seconds or as a date.
-    var retryAfter: Duration? {
-        var seconds: Int64 = 0
+    /// Whether the whole body went out.
+    ///
+    /// libcurl takes an answer that comes early, over a connection that is then closed, for the end
+    /// of the exchange and sends no more.
+    var isWhollySent: Bool {
+        var byteCount: Int64 = 0
         // Safe because the value is a curl_off_t and outlives the call.
-        guard sealtail_curl_size(handle, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK,
-            seconds > 0
-        else { return nil }
-        return min(.seconds(seconds), HTTPLimit.retryAfter)
+        sealtail_curl_size(handle, CURLINFO_SIZE_UPLOAD_T, &byteCount)
+        return byteCount >= Int64(bodyByteCount)
+    }
+
+    /// What Retry-After says, as seconds or as a date (RFC 9110 §10.2.3).
+    ///
+    /// A date is one of the server's clock, so it is counted from when the server says it answered.
+    /// Not CURLINFO_RETRY_AFTER, which counts from now and listens to answers of 1xx as well.
+    func retryAfter(at now: Timestamp) -> Duration? {
+        guard let text = answerHeader("retry-after") else { return nil }
+        if text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
+            // More digits than a number has are a long time too.
+            let seconds = text.isEmpty ? 0 : Int32(text) ?? .max
+            return seconds > 0 ? min(.seconds(seconds), HTTPLimit.retryAfter) : nil
+        }
+        // Safe because the text ends in a zero byte and lives for the call.
+        let second = curl_getdate(text, nil)
+        guard second >= 0 else { return nil }
+        let moment = Timestamp(microseconds: 0).advanced(by: .seconds(second))
+        let delay = moment.since(answeredAt ?? now)
+        return delay > .zero ? min(delay, HTTPLimit.retryAfter) : nil
     }
 
     /// The status with which a proxy refused to connect; 0 where none did.
