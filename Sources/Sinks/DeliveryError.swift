@@ -98,15 +98,16 @@ public enum DeliveryCode: String, Sendable, CaseIterable {
     case tls
     /// No answer in time.
     case timeout
-    /// The far side asks for patience: 429.
+    /// The far side asks for patience: 423 or 429.
     case busy
     /// The far side has a fault of its own: 5xx.
     case server
     /// An answer that cannot be understood, so nothing is known about the events.
     case answer
-    /// Who we are is not accepted: 401 or 403.
+    /// Who we are is not accepted: 401, 402, 403, 407 or 511.
     case authorization
-    /// The place to deliver to is not there or is none: 404, 405, 3xx, a missing folder.
+    /// The place to deliver to is not there, is none or takes nothing: 404, 405, 3xx, a missing
+    /// folder, a closed index.
     case place
     /// More at once than the far side takes: 413.
     case size

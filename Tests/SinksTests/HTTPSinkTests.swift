@@ -96,7 +96,8 @@ import Testing
 
     @Test(arguments: [
         (301, DeliveryCode.place), (401, .authorization), (403, .authorization), (404, .place),
-        (405, .place), (415, .place),
+        (405, .place), (415, .place), (402, .authorization), (412, .place), (414, .place),
+        (417, .place), (428, .place), (431, .place), (451, .place), (511, .authorization),
     ])
     func whatNeedsSomebodyIsAnAlarmAndNeverADeadLetter(status: Int, code: DeliveryCode) throws {
         guard case .alarm(_, code)? = try failure(.reply(status), 1) else {
@@ -118,7 +119,7 @@ import Testing
     }
 
     @Test func whatPassesIsTriedAgain() throws {
-        for status in [408, 425, 429, 500, 502, 503] {
+        for status in [408, 423, 425, 429, 500, 502, 503] {
             guard
                 case .retry(.seconds(3), _, _)? = try failure(
                     .reply(status, headers: ["Retry-After": "3"]), 2)

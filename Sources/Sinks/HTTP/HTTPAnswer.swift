@@ -72,18 +72,18 @@ struct HTTPAnswer: Sendable {
         case 413:
             if eventCount > 1 { return .split(reason: sentence, code: .size) }
             return reject(.size)
-        case 401, 403, 407:
+        case 401, 402, 403, 407, 511:
             return .alarm(reason: sentence, code: .authorization)
-        // None of these speaks of an event: the place, the method, the type or the coding of the
-        // body is not what is wanted there.
-        case 404, 405, 406, 410, 411, 415, 421, 426:
+        // None of these speaks of an event: the place, the method, the head of the request, the type
+        // or the coding of the body is not what is wanted there.
+        case 404, 405, 406, 410, 411, 412, 414, 415, 417, 421, 426, 428, 431, 451:
             return .alarm(reason: sentence, code: .place)
         case 300...399:
             let reason = "\(sentence); redirects are not followed, write the final endpoint"
             return .alarm(reason: reason, code: .place)
         case 408, 425:
             return .retry(after: retryAfter, reason: sentence, code: .timeout)
-        case 429:
+        case 423, 429:
             return .retry(after: retryAfter, reason: sentence, code: .busy)
         case 400 where speaksOfTLS:
             return .alarm(reason: sentence, code: .tls)
