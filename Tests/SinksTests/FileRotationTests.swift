@@ -144,6 +144,20 @@ import Testing
         #expect(Samples.failure(sink, Samples.delivery(1, first: 5)) == nil)
     }
 
+    /// Names that sort wrongly would let `keep` delete what is newest.
+    @Test func aClockThatWasSetBackDeletesNothingNew() throws {
+        let folder = try TemporaryFolder()
+        let names = ["out.22000101T000000Z.000", "out.22000101T000000Z.001"]
+        for name in names { try folder.write(name, "from a clock that was wrong\n") }
+        let sink = try sink(folder("out"), "interval: 1d, keep: 2")
+        for number in 0..<2 {
+            #expect(Samples.failure(sink, Samples.delivery(1, first: number)) == nil)
+        }
+        let put = "out.22000101T000000Z.002"
+        #expect(try self.names(folder) == ["out", names[1], put])
+        #expect(try folder.read(put) == Samples.lines(Samples.delivery(1), .canonical))
+    }
+
     /// On a full disk it would keep the room that the next events need, for ever.
     @Test func aCopyThatCannotBeFinishedLeavesNothing() throws {
         let folder = try TemporaryFolder()

@@ -62,14 +62,16 @@ struct FileRotation: Sendable, Equatable {
         return writtenAt.microseconds / span != now.microseconds / span
     }
 
-    /// A name for what is put aside now, behind those of the same second.
+    /// A name for what is put aside now, behind all those that are there: a clock may be set back.
     func name(for base: String, at now: Timestamp, besides names: [String]) -> String {
         let digits = now.text.utf8.filter { $0 != UInt8(ascii: "-") && $0 != UInt8(ascii: ":") }
         let moment = digits.prefix(FileRotation.momentByteCount - 1)
-        let start = "\(base).\(String(decoding: moment, as: UTF8.self))Z."
+        var start = "\(base).\(String(decoding: moment, as: UTF8.self))Z."
+        let stems = names.compactMap { FileRotation.stem(of: $0, base: base) }
+        if let newest = stems.max(), newest > start { start = String(newest.prefix(start.count)) }
         // Not the first free number: where older files were deleted it would sort before them.
-        let numbers = names.compactMap { FileRotation.stem(of: $0, base: base) }
-            .filter { $0.hasPrefix(start) }.compactMap { Int($0.dropFirst(start.count)) }
+        let numbers = stems.filter { $0.hasPrefix(start) }
+            .compactMap { Int($0.dropFirst(start.count)) }
         let text = String((numbers.max() ?? -1) + 1)
         return start + String(repeating: "0", count: max(0, 3 - text.utf8.count)) + text
     }
