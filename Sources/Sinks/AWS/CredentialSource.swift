@@ -82,9 +82,9 @@ enum CredentialSource: Sendable, Equatable {
     private static let instanceService = "http://169.254.169.254"
     private static let containerService = "http://169.254.170.2"
 
-    /// Those that may be asked over plain HTTP: this machine, and what only it can reach.
+    /// Those that may be asked over plain HTTP beside this machine, which only it can reach.
     private static let containerHosts: Set<String> = [
-        "169.254.170.2", "169.254.170.23", "fd00:ec2::23", "localhost", "::1",
+        "169.254.170.2", "169.254.170.23", "fd00:ec2::23",
     ]
 
     private static func webIdentity(
@@ -119,8 +119,7 @@ enum CredentialSource: Sendable, Equatable {
         guard let (place, path) = split(url) else {
             throw CredentialProblem("\(name) must be a URL with a path")
         }
-        guard place.isSecure || containerHosts.contains(place.host) || place.host.hasPrefix("127.")
-        else {
+        guard place.isSecure || place.isLoopback || containerHosts.contains(place.host) else {
             throw CredentialProblem(
                 "\(name) names \(place.host): over plain HTTP only this machine and the services "
                     + "of ECS and EKS are asked; name an address with https://")

@@ -169,4 +169,13 @@ import Testing
     func theseMayBeAskedForAContainersCredentials(url: String) throws {
         #expect(try chain(["AWS_CONTAINER_CREDENTIALS_FULL_URI": url]).count == 1)
     }
+
+    @Test(arguments: [
+        "http://127.example.com/x", "http://localhost.example.com/x", "http://192.0.2.1/x",
+    ])
+    func elsewhereNoTokenGoesInClear(url: String) {
+        #expect(throws: CredentialProblem.self) {
+            try chain(["AWS_CONTAINER_CREDENTIALS_FULL_URI": url])
+        }
+    }
 }
