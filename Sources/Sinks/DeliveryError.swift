@@ -164,15 +164,18 @@ enum DeliveryText {
         return sentence
     }
 
-    /// The text cut to a limit at a scalar boundary, with control characters as spaces.
+    /// The text cut to a limit at a scalar boundary, with control characters as spaces, and what
+    /// ends lines or turns the direction of writing as well.
     static func oneLine(_ text: String, byteLimit: Int) -> String {
         var result = String.UnicodeScalarView()
         var byteCount = 0
         for scalar in text.unicodeScalars {
             byteCount += UTF8.width(scalar)
             if byteCount > byteLimit { break }
-            let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
-            result.append(isControl ? " " : scalar)
+            switch scalar.value {
+            case ..<0x20, 0x7F...0x9F, 0x2028...0x202E, 0x2066...0x2069: result.append(" ")
+            default: result.append(scalar)
+            }
         }
         return String(result)
     }

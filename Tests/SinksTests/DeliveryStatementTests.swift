@@ -22,6 +22,13 @@ struct DeliveryStatementTests {
         }
     }
 
+    /// Some terminals and readers of logs take them for the end of a line, or write backwards.
+    @Test func whatTurnsOrBreaksALineIsASpace() {
+        let text = "a\u{2028}b\u{2029}c\u{202E}d\u{2066}e\u{85}f\ng\u{0}h"
+        #expect(DeliveryText.oneLine(text, byteLimit: 99) == "a b c d e f g h")
+        #expect(DeliveryText.oneLine("naïve – 日本", byteLimit: 99) == "naïve – 日本")
+    }
+
     @Test func aRejectionIsCountedOnly() {
         let error = DeliveryError.partial(
             retry: [0], reject: [Rejection(index: 1, reason: "value '\(marker)'", code: .refused)],
