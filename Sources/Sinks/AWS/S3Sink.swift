@@ -27,8 +27,7 @@ final class S3Sink: Sink, @unchecked Sendable {
     private var rendering: EventRendering
     private var lines = ByteWriter(capacity: 1 << 20)
     private var compressed: [UInt8] = []
-    private var sent: [UInt64: SentEvents] = [:]
-    private var settled: [DeliveryOutcome] = []
+    private var requests = OpenRequests()
 
     init(
         _ configuration: SinkConfiguration, _ options: S3Options,
@@ -44,24 +43,13 @@ final class S3Sink: Sink, @unchecked Sendable {
     }
 
     func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
-        var request = SentEvents()
         lines.removeAll()
-        batch.forEach { index, sealed, event in
-            if rendering.append(sealed, event: event, to: &lines) {
-                request.indices.append(index)
-            } else {
-                request.rejections.append(.unrenderable(index))
-            }
-        }
-        guard !request.indices.isEmpty else {
-            settled.append((ticket, Rejection.result(request.rejections)))
-            return
-        }
-        sent[ticket] = request
+        let events = SentEvents(batch) { rendering.append($0, event: $1, to: &lines) }
+        guard requests.begin(events, ticket: ticket) else { return }
         let key = ObjectKey.make(
             prefix: options.prefix, batch, suffix: options.compression.names.suffix)
         guard gzip != nil || zstd != nil else {
-            lines.withBytes { put(key, $0, request.indices.count, ticket) }
+            lines.withBytes { put(key, $0, events.indices.count, ticket) }
             return
         }
         var bytes = compressed
@@ -69,21 +57,15 @@ final class S3Sink: Sink, @unchecked Sendable {
         bytes.removeAll(keepingCapacity: true)
         lines.withBytes { gzip?.compress($0, into: &bytes) }
         lines.withBytes { zstd?.compress($0, into: &bytes) }
-        put(key, bytes.span, request.indices.count, ticket)
+        put(key, bytes.span, events.indices.count, ticket)
         compressed = bytes
     }
 
     func outcomes(
         waitingAtMost timeout: Duration
     ) -> [DeliveryOutcome] {
-        for (ticket, outcome) in client.finished(
-            waitingAtMost: settled.isEmpty ? timeout : .zero)
-        {
-            guard let request = sent.removeValue(forKey: ticket) else { continue }
-            settled.append((ticket, result(request, outcome)))
-        }
-        defer { settled.removeAll(keepingCapacity: true) }
-        return settled
+        requests.outcomes(
+            of: client.finished(waitingAtMost: requests.patience(timeout)), result)
     }
 
     func wake() {
@@ -116,8 +98,7 @@ final class S3Sink: Sink, @unchecked Sendable {
 
     func close() {
         client.close()
-        sent.removeAll()
-        settled.removeAll()
+        requests.removeAll()
     }
 
     // MARK: Inside

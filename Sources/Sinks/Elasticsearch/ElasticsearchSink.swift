@@ -23,8 +23,7 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
     private let idLine: EventRendering.IDLine
     private var rendering: EventRendering
     private var body = ByteWriter(capacity: 1 << 20)
-    private var sent: [UInt64: SentEvents] = [:]
-    private var settled: [DeliveryOutcome] = []
+    private var requests = OpenRequests()
 
     init(
         _ configuration: SinkConfiguration, _ options: ElasticsearchOptions
@@ -47,35 +46,21 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
     }
 
     func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
-        var request = SentEvents()
         body.removeAll()
-        batch.forEach { index, sealed, event in
-            if rendering.append(sealed, event: event, idLine: idLine, to: &body) {
-                request.indices.append(index)
-            } else {
-                request.rejections.append(.unrenderable(index))
-            }
+        let events = SentEvents(batch) {
+            rendering.append($0, event: $1, idLine: idLine, to: &body)
         }
-        guard !request.indices.isEmpty else {
-            settled.append((ticket, Self.result([], request.rejections, nil)))
-            return
-        }
-        let eventCount = request.indices.count
-        sent[ticket] = request
+        guard requests.begin(events, ticket: ticket) else { return }
         compression.withBytes(of: body) { bytes in
-            client.post(Self.path, bytes, eventCount: eventCount, ticket: ticket)
+            client.post(Self.path, bytes, eventCount: events.indices.count, ticket: ticket)
         }
     }
 
     func outcomes(
         waitingAtMost timeout: Duration
     ) -> [DeliveryOutcome] {
-        for (ticket, answer) in client.finished(waitingAtMost: settled.isEmpty ? timeout : .zero) {
-            guard let request = sent.removeValue(forKey: ticket) else { continue }
-            settled.append((ticket, result(request, answer)))
-        }
-        defer { settled.removeAll(keepingCapacity: true) }
-        return settled
+        requests.outcomes(
+            of: client.finished(waitingAtMost: requests.patience(timeout)), result)
     }
 
     func wake() {
@@ -90,8 +75,7 @@ final class ElasticsearchSink: Sink, @unchecked Sendable {
 
     func close() {
         client.close()
-        sent.removeAll()
-        settled.removeAll()
+        requests.removeAll()
     }
 
     // MARK: The answer

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Events
 import Platform
 
 /// What has to be known of a request with events until its answer comes.
@@ -7,6 +8,25 @@ struct SentEvents {
     var indices: [Int] = []
     /// Those that never got into it.
     var rejections: [Rejection] = []
+
+    /// Renders a batch: `append` says of each event whether it got into the request.
+    init(
+        _ batch: DeliveryBatch, append: (_ batch: borrowing SealedBatch, _ event: Int) -> Bool
+    ) {
+        batch.forEach { index, sealed, event in
+            if append(sealed, event) {
+                indices.append(index)
+            } else {
+                rejections.append(.unrenderable(index))
+            }
+        }
+    }
+
+    /// Names the events of a request.
+    init(indices: [Int], rejections: [Rejection]) {
+        self.indices = indices
+        self.rejections = rejections
+    }
 
     /// An error that speaks of events by their place in the request, as one about the batch.
     func blaming(_ error: DeliveryError) -> DeliveryError {
@@ -21,6 +41,45 @@ struct SentEvents {
         return .partial(
             retry: retry.map { indices[$0] }, reject: all.sorted { $0.index < $1.index },
             after: after)
+    }
+}
+
+/// The requests of a sink that are on their way, and the outcomes that nobody has taken yet.
+struct OpenRequests {
+    private var open: [UInt64: SentEvents] = [:]
+    private var outcomes: [DeliveryOutcome] = []
+
+    /// Takes note of a request that is about to be sent.
+    ///
+    /// False when no event got into it: then it is not to be sent and has its outcome already.
+    mutating func begin(_ events: SentEvents, ticket: UInt64) -> Bool {
+        guard !events.indices.isEmpty else {
+            outcomes.append((ticket, Rejection.result(events.rejections)))
+            return false
+        }
+        open[ticket] = events
+        return true
+    }
+
+    /// How long to wait for requests to end: not at all when there is an outcome.
+    func patience(_ timeout: Duration) -> Duration { outcomes.isEmpty ? timeout : .zero }
+
+    /// Takes what ended and gives all outcomes that there are.
+    mutating func outcomes<Answer>(
+        of ended: [(ticket: UInt64, Answer)], _ result: (SentEvents, Answer) -> DeliveryResult
+    ) -> [DeliveryOutcome] {
+        for (ticket, answer) in ended {
+            guard let events = open.removeValue(forKey: ticket) else { continue }
+            outcomes.append((ticket, result(events, answer)))
+        }
+        defer { outcomes.removeAll(keepingCapacity: true) }
+        return outcomes
+    }
+
+    /// Forgets everything, without outcomes.
+    mutating func removeAll() {
+        open.removeAll()
+        outcomes.removeAll()
     }
 }
 

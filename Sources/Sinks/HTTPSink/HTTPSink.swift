@@ -20,8 +20,7 @@ final class HTTPSink: Sink, @unchecked Sendable {
     private var compression: BodyCompression
     private var rendering: EventRendering
     private var body = ByteWriter(capacity: 1 << 20)
-    private var sent: [UInt64: SentEvents] = [:]
-    private var settled: [DeliveryOutcome] = []
+    private var requests = OpenRequests()
 
     init(_ configuration: SinkConfiguration, _ options: HTTPSinkOptions) throws(SinkError) {
         id = configuration.id
@@ -41,17 +40,12 @@ final class HTTPSink: Sink, @unchecked Sendable {
     }
 
     func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
-        var events = SentEvents()
         var agent: String?
         body.removeAll()
         if options.body == .array { body.append("[") }
         var state = SHA256()
-        batch.forEach { index, sealed, event in
-            guard rendering.append(sealed, event: event, to: &body) else {
-                events.rejections.append(.unrenderable(index))
-                return
-            }
-            events.indices.append(index)
+        let events = SentEvents(batch) { sealed, event in
+            guard rendering.append(sealed, event: event, to: &body) else { return false }
             if options.body == .array {
                 // In place of the line feed.
                 body.truncate(to: body.count - 1)
@@ -59,12 +53,10 @@ final class HTTPSink: Sink, @unchecked Sendable {
             }
             if agent == nil { agent = Self.agent(of: sealed.stream) }
             if namesBatch { state.update(sealed.events[event].leaf) }
+            return true
         }
         let digest = namesBatch ? state.finish() : .zero
-        guard !events.indices.isEmpty else {
-            settled.append((ticket, Rejection.result(events.rejections)))
-            return
-        }
+        guard requests.begin(events, ticket: ticket) else { return }
         if options.body == .array {
             body.truncate(to: body.count - 1)
             body.append("]")
@@ -74,19 +66,14 @@ final class HTTPSink: Sink, @unchecked Sendable {
         let values = HeaderTemplate.Values(
             agent: agent ?? "", batchID: String(digest.hex().prefix(32)), sink: id)
         request.secretHeaders = templates.map { $0.header(values) }
-        sent[ticket] = events
         compression.withBytes(of: body) { client.start(request, $0, ticket: ticket) }
     }
 
     func outcomes(
         waitingAtMost timeout: Duration
     ) -> [DeliveryOutcome] {
-        for (ticket, answer) in client.finished(waitingAtMost: settled.isEmpty ? timeout : .zero) {
-            guard let events = sent.removeValue(forKey: ticket) else { continue }
-            settled.append((ticket, Self.result(events, answer)))
-        }
-        defer { settled.removeAll(keepingCapacity: true) }
-        return settled
+        requests.outcomes(
+            of: client.finished(waitingAtMost: requests.patience(timeout)), Self.result)
     }
 
     func wake() {
@@ -114,8 +101,7 @@ final class HTTPSink: Sink, @unchecked Sendable {
 
     func close() {
         client.close()
-        sent.removeAll()
-        settled.removeAll()
+        requests.removeAll()
     }
 
     private static func result(

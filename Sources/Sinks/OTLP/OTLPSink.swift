@@ -18,8 +18,7 @@ final class OTLPSink: Sink, @unchecked Sendable {
     private var rendering = OTLPRendering()
     private var body = ByteWriter(capacity: 1 << 20)
     private var compression: BodyCompression
-    private var sent: [UInt64: SentEvents] = [:]
-    private var settled: [DeliveryOutcome] = []
+    private var requests = OpenRequests()
 
     init(_ configuration: SinkConfiguration, _ options: OTLPOptions) throws(SinkError) {
         compression = BodyCompression(options.http.compression)
@@ -30,33 +29,18 @@ final class OTLPSink: Sink, @unchecked Sendable {
     }
 
     func deliver(_ batch: DeliveryBatch, ticket: UInt64) {
-        var request = SentEvents()
         body.removeAll()
-        batch.forEach { index, sealed, event in
-            if rendering.append(sealed, event: event, to: &body) {
-                request.indices.append(index)
-            } else {
-                request.rejections.append(.unrenderable(index))
-            }
-        }
+        let events = SentEvents(batch) { rendering.append($0, event: $1, to: &body) }
         rendering.finish(&body)
-        guard !request.indices.isEmpty else {
-            settled.append((ticket, Rejection.result(request.rejections)))
-            return
-        }
-        sent[ticket] = request
-        post(eventCount: request.indices.count, ticket: ticket)
+        guard requests.begin(events, ticket: ticket) else { return }
+        post(eventCount: events.indices.count, ticket: ticket)
     }
 
     func outcomes(
         waitingAtMost timeout: Duration
     ) -> [DeliveryOutcome] {
-        for (ticket, answer) in client.finished(waitingAtMost: settled.isEmpty ? timeout : .zero) {
-            guard let request = sent.removeValue(forKey: ticket) else { continue }
-            settled.append((ticket, Self.result(request, answer)))
-        }
-        defer { settled.removeAll(keepingCapacity: true) }
-        return settled
+        requests.outcomes(
+            of: client.finished(waitingAtMost: requests.patience(timeout)), Self.result)
     }
 
     func wake() {
@@ -67,26 +51,19 @@ final class OTLPSink: Sink, @unchecked Sendable {
     func probe() -> DeliveryError? {
         body.removeAll()
         post(eventCount: 0, ticket: .max)
-        while client.runningCount > 0 {
-            for (ticket, answer) in client.finished(waitingAtMost: HTTPLimit.exchangeTime)
-            where ticket == .max {
-                switch answer {
-                case .failure(let error): return error
-                case .success(let answer):
-                    // A receiver that does not take an empty request may yet take a full one.
-                    return answer.status == 400 ? nil : Self.refusal(answer, eventCount: 2)
-                }
-            }
+        switch client.answer(to: .max) {
+        case .failure(let error): return error
+        case .success(let answer):
+            // A receiver that does not take an empty request may yet take a full one.
+            return answer.status == 400 ? nil : Self.refusal(answer, eventCount: 2)
         }
-        return nil
     }
 
     var condition: SinkCondition { client.condition }
 
     func close() {
         client.close()
-        sent.removeAll()
-        settled.removeAll()
+        requests.removeAll()
     }
 
     private func post(eventCount: Int, ticket: UInt64) {

@@ -99,9 +99,11 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
 
     func probe() -> DeliveryError? {
         client.get(Path.health, ticket: Self.healthcheck)
-        if let objection = probed(objectionToHealth) { return objection }
+        if let objection = objectionToHealth(client.answer(to: Self.healthcheck)) {
+            return objection
+        }
         ask()
-        return probed(objectionToToken)
+        return objectionToToken(client.answer(to: Self.question))
     }
 
     var condition: SinkCondition { client.condition }
@@ -117,15 +119,8 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
     // MARK: Requests
 
     private func send(_ batch: DeliveryBatch, _ ticket: UInt64) {
-        var request = SentEvents()
         body.removeAll()
-        batch.forEach { index, sealed, event in
-            if rendering.append(sealed, event: event, to: &body) {
-                request.indices.append(index)
-            } else {
-                request.rejections.append(.unrenderable(index))
-            }
-        }
+        let request = SentEvents(batch) { rendering.append($0, event: $1, to: &body) }
         guard !request.indices.isEmpty else {
             settled.append((ticket, Rejection.result(request.rejections)))
             return
@@ -320,16 +315,5 @@ final class SplunkHECSink: Sink, @unchecked Sendable {
                 + "on in Splunk, or set acknowledge: false and accept that what the collector "
                 + "has taken and not yet indexed can be lost",
             code: .place)
-    }
-
-    private func probed(
-        _ objection: (Result<HTTPAnswer, DeliveryError>) -> DeliveryError?
-    ) -> DeliveryError? {
-        while client.runningCount > 0 {
-            for (_, answer) in client.finished(waitingAtMost: HTTPLimit.exchangeTime) {
-                return objection(answer)
-            }
-        }
-        return nil
     }
 }
