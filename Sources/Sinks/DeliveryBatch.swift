@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
 
+extension SealedBatch {
+    /// The agent that sealed the events: a stream is `name/main/epoch`, and a name may have slashes
+    /// of its own.
+    var agentName: String {
+        stream.split(separator: "/", omittingEmptySubsequences: false).dropLast(2)
+            .joined(separator: "/")
+    }
+}
+
 /// Sealed events on their way to one sink: some events of some batches, in the order of delivery.
 ///
 /// An event is named by its index, from 0 to `count`, whichever part holds it.

@@ -127,8 +127,8 @@ import Testing
     ])
     func aPlaceThatTakesNothingIsAnAlarmWhateverTheStatus(type: String, words: String) throws {
         let body =
-            "{\"errors\":true,\"items\":[{\"create\":{\"status\":400,\"error\":{\"type\":\"\(type)\","
-            + "\"reason\":\"\(words)\"}}}]}"
+            "{\"errors\":true,\"items\":[{\"create\":{\"status\":400,\"error\":{"
+            + "\"type\":\"\(type)\",\"reason\":\"\(words)\"}}}]}"
         guard case .alarm(let reason, .place)? = try failure(.reply(200, body), 1) else {
             Issue.record("an event was blamed for its index")
             return

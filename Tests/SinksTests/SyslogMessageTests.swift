@@ -67,6 +67,8 @@ import Testing
         let without = body.replacing("\"host\":\"idp1.example.com\",", with: "")
         let words = try message(without, stream: "agent7.example.org/main/00").split(separator: " ")
         #expect(words[2] == "agent7.example.org")
+        let named = try message(without, stream: "/east//7/main/00").split(separator: " ")
+        #expect(named[2] == "/east//7")
     }
 
     @Test func structuredDataIsWrittenUnderTheNumberOfTheUserOnly() throws {

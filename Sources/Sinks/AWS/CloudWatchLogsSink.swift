@@ -81,7 +81,8 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
         } else if events.isEmpty {
             settled.append((ticket, Rejection.result(rejections)))
         } else {
-            let stream = options.stream(agent: Self.agent(of: batch), sink: id)
+            let agent = batch.parts.first?.batch.agentName ?? ""
+            let stream = options.stream(agent: agent, sink: id)
             sent[ticket] = Sent(
                 events: SentEvents(indices: events.order, rejections: rejections),
                 batchCount: batch.count,
@@ -165,12 +166,6 @@ final class CloudWatchLogsSink: Sink, @unchecked Sendable {
             return nil
         }
         return BodyText.time(batch.bodies.span, range)
-    }
-
-    /// The agent that sealed the events: a stream is `name/main/epoch`.
-    private static func agent(of batch: DeliveryBatch) -> String {
-        let parts = batch.parts.first?.batch.stream.split(separator: "/") ?? []
-        return parts.dropLast(2).joined(separator: "/")
     }
 
     private func make(_ step: LogPlace.Step?) {

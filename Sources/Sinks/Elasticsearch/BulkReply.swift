@@ -129,8 +129,8 @@ final class BulkReply {
         }
     }
 
-    /// Whether a refusal speaks of the index or of the cluster, although its status is that of a bad
-    /// event: the index is closed, or a new one would be one shard too many.
+    /// Whether a refusal speaks of the index or of the cluster, although its status is that of a
+    /// bad event: the index is closed, or a new one would be one shard too many.
     private func isAboutPlace(_ tree: JSONTree, _ result: Int) -> Bool {
         guard let error = tree.member(BulkReply.errorKey, of: result),
             tree[error].kind == .object,

@@ -74,8 +74,8 @@ struct HTTPAnswer: Sendable {
             return reject(.size)
         case 401, 402, 403, 407, 511:
             return .alarm(reason: sentence, code: .authorization)
-        // None of these speaks of an event: the place, the method, the head of the request, the type
-        // or the coding of the body is not what is wanted there.
+        // None of these speaks of an event: the place, the method, the head of the request, the
+        // type or the coding of the body is not what is wanted there.
         case 404, 405, 406, 410, 411, 412, 414, 415, 417, 421, 426, 428, 431, 451:
             return .alarm(reason: sentence, code: .place)
         case 300...399:

@@ -51,7 +51,7 @@ final class HTTPSink: Sink, @unchecked Sendable {
                 body.truncate(to: body.count - 1)
                 body.append(",")
             }
-            if agent == nil { agent = Self.agent(of: sealed.stream) }
+            if agent == nil { agent = sealed.agentName }
             if namesBatch { state.update(sealed.events[event].leaf) }
             return true
         }
@@ -116,10 +116,5 @@ final class HTTPSink: Sink, @unchecked Sendable {
             }
             return Rejection.result(events.rejections)
         }
-    }
-
-    /// A stream is called after its agent, `main` and an epoch, with slashes between.
-    private static func agent(of stream: String) -> String {
-        stream.split(separator: "/").dropLast(2).joined(separator: "/")
     }
 }

@@ -57,7 +57,9 @@ struct HECRendering: ~Copyable {
         } else {
             if batch.stream != stream {
                 stream = batch.stream
-                agent = HECRendering.agent(stream)
+                var name = ByteWriter()
+                name.append(jsonString: batch.agentName)
+                agent = name.makeArray()
             }
             output.append(agent)
         }
@@ -69,14 +71,6 @@ struct HECRendering: ~Copyable {
     }
 
     private static let overheadByteCount = 512
-
-    /// The agent's name, which is what a stream begins with: `name/main/epoch`.
-    private static func agent(_ stream: String) -> [UInt8] {
-        let name = stream.split(separator: "/", omittingEmptySubsequences: false).dropLast(2)
-        var text = ByteWriter()
-        text.append(jsonString: name.joined(separator: "/"))
-        return text.makeArray()
-    }
 
     /// Microseconds since 1970, of a canonical time with its quotes; nil for anything else.
     static func time(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int64? {

@@ -44,8 +44,7 @@ struct SyslogMessage: ~Copyable {
         if fields.range(of: .providerHost) != nil {
             append(.providerHost, bytes, SyslogMessage.hostByteLimit, to: &output)
         } else {
-            // A stream begins with the name of the agent.
-            text = Array(batch.stream.utf8.prefix { $0 != UInt8(ascii: "/") })
+            text = Array(batch.agentName.utf8)
             appendHeaderText(SyslogMessage.hostByteLimit, to: &output)
         }
         output.append(" sealtail - ")
