@@ -16,6 +16,7 @@ public struct SealVerifier: ~Copyable {
 
     private var keys: TrustedKeys
     private let sink: String?
+    private let filter: SinkFilter?
     private let comparison: MappingComparison?
     private var reader = SignedEventReader()
     private var statement = ByteWriter(capacity: 512)
@@ -68,11 +69,16 @@ public struct SealVerifier: ~Copyable {
     ///     not more than `VerificationLimit.deferredByteCount` of its events come before it.
     ///   - sink: the id of the sink whose copy this is; absent events are then summed up and
     ///     compared with what the checkpoints account for.
+    ///   - filter: the filter of that sink; an event that it would have left out is foreign.
     ///   - comparison: runs the mapping of carried events again; without it their mapped fields
     ///     are not compared, and a note says so.
-    public init(keys: [VerifierKey], sink: String? = nil, comparison: MappingComparison? = nil) {
+    public init(
+        keys: [VerifierKey], sink: String? = nil, filter: SinkFilter? = nil,
+        comparison: MappingComparison? = nil
+    ) {
         self.keys = TrustedKeys(keys)
         self.sink = sink
+        self.filter = filter
         self.comparison = comparison
     }
 
@@ -115,7 +121,8 @@ public struct SealVerifier: ~Copyable {
                         + "only the signed bytes were verified"))
         }
         var audit = StreamAudit(
-            streams: streams, sink: sink, settlements: settlements, report: report)
+            streams: streams, sink: sink, filter: filter, settlements: settlements,
+            report: report)
         return audit.run()
     }
 
@@ -219,7 +226,27 @@ public struct SealVerifier: ~Copyable {
         }
         let isNew = streams[place.stream].add(sequence, leaf: leaf, group: place.group)
         compareMapping(sequence, place)
-        if isNew { noteAgentEvent(sequence, place.stream) }
+        guard isNew else { return }
+        noteAgentEvent(sequence, place.stream)
+        if isLeftOut { streams[place.stream].leftOut.append((sequence, line, file)) }
+    }
+
+    /// True when the filter would not have let the event pass. Of a word that is not known here,
+    /// from a schema to come, nothing is claimed.
+    private var isLeftOut: Bool {
+        guard let filter, let action = reader.action.flatMap({ Action(name: $0) }),
+            let outcome = Outcome.allCases.first(where: {
+                reader.text(nil, "outcome") == String(describing: $0.word)
+            }),
+            let severity = Severity.allCases.first(where: {
+                reader.text(nil, "severity") == String(describing: $0.word)
+            })
+        else { return false }
+        let code = reader.text("error", "code")
+        let errorCode = code.flatMap { ErrorCode(word: $0) }
+        guard (code == nil) == (errorCode == nil) else { return false }
+        return !filter.matches(
+            action, outcome, severity, errorCode, tenant: reader.text("provider", "tenant"))
     }
 
     /// Verifies an event of the same group as the one before it: the statement and its signature

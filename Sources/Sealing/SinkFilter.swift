@@ -38,11 +38,20 @@ public struct SinkFilter: Sendable, Equatable {
 
     /// True when the sink gets the event.
     public func matches(event: EncodedEvent, tenant: String?) -> Bool {
-        if event.action.isAgentAction { return true }
-        guard event.severity >= severity, actions[Int(event.action.rawValue)] else { return false }
-        if outcomeBits != 0, outcomeBits >> event.outcome.rawValue & 1 == 0 { return false }
+        matches(
+            event.action, event.outcome, event.severity, event.errorCode, tenant: tenant)
+    }
+
+    /// The same by what stands in the event.
+    func matches(
+        _ action: Action, _ outcome: Outcome, _ severity: Severity, _ errorCode: ErrorCode?,
+        tenant: String?
+    ) -> Bool {
+        if action.isAgentAction { return true }
+        guard severity >= self.severity, actions[Int(action.rawValue)] else { return false }
+        if outcomeBits != 0, outcomeBits >> outcome.rawValue & 1 == 0 { return false }
         if errorCodeBits != 0 {
-            guard let code = event.errorCode, errorCodeBits >> UInt64(code.rawValue) & 1 == 1
+            guard let code = errorCode, errorCodeBits >> UInt64(code.rawValue) & 1 == 1
             else { return false }
         }
         if !tenants.isEmpty {

@@ -27,6 +27,15 @@ struct SinkSettlements {
         return 0
     }
 
+    /// The digest of the filter of a sink in `agent.filtered` of a checkpoint; nil without one.
+    static func filterDigest(_ entries: [String], of sink: String) -> String? {
+        for entry in entries {
+            let parts = entry.split(separator: " ", omittingEmptySubsequences: false)
+            if parts.count == 3, parts[0] == sink { return String(parts[1]) }
+        }
+        return nil
+    }
+
     private static func add(
         _ entries: [String], of sink: String, to counts: inout [String: UInt64]
     ) {

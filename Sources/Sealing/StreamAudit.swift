@@ -6,17 +6,19 @@ import Platform
 struct StreamAudit {
     private var streams: [StreamHistory]
     private let sink: String?
+    private let filter: SinkFilter?
     private let settlements: SinkSettlements
     private var report: VerificationReport
     private var byName: [String: Int] = [:]
     private var successors: [String: [Int]] = [:]
 
     init(
-        streams: [StreamHistory], sink: String?, settlements: SinkSettlements,
-        report: VerificationReport
+        streams: [StreamHistory], sink: String?, filter: SinkFilter?,
+        settlements: SinkSettlements, report: VerificationReport
     ) {
         self.streams = streams.sorted { $0.name < $1.name }
         self.sink = sink
+        self.filter = filter
         self.settlements = settlements
         self.report = report
         for (index, stream) in self.streams.enumerated() {
@@ -302,6 +304,7 @@ struct StreamAudit {
             note(.unsettled, stream, nil, "there is no checkpoint to compare with")
             return
         }
+        if let filter { auditFilter(filter, stream, newest) }
         let size = newest.size
         var present = Set(StreamAudit.part(of: stream.claims, in: 0..<size))
         for leaf in stream.leaves where leaf.sequence < size { present.insert(leaf.sequence) }
@@ -328,6 +331,26 @@ struct StreamAudit {
             note(
                 .unsettled, stream, nil,
                 "\(account): \(absent - sum) more, which the next stream may account for")
+        }
+    }
+
+    /// Names what the sink should not have, if it is the filter that the stream was sealed with.
+    private mutating func auditFilter(
+        _ filter: SinkFilter, _ stream: StreamHistory, _ newest: HistoryCheckpoint
+    ) {
+        let sealed = SinkSettlements.filterDigest(newest.filtered, of: filter.sink)
+        guard sealed == filter.digest else {
+            let other = sealed.map { "another filter, \($0)" } ?? "no filter"
+            return note(
+                .notCompared, stream, nil,
+                "\(filter.sink) had \(other), when it was sealed, not \(filter.digest)")
+        }
+        for event in stream.leftOut {
+            report.find(
+                VerificationRemark(
+                    .foreign, stream: stream.name, range: event.sequence...event.sequence,
+                    file: event.file, line: event.line,
+                    "the filter of \(filter.sink) leaves it out"))
         }
     }
 

@@ -52,6 +52,8 @@ struct StreamHistory {
     var claims: [UInt64] = []
     /// The checkpoints.
     var checkpoints: [HistoryCheckpoint] = []
+    /// The events that the filter of the sink would have left out, and where they stood.
+    var leftOut: [(sequence: UInt64, line: Int, file: String?)] = []
     /// The numbers of checkpoint events, also of those whose note is bad.
     var checkpointNumbers: Set<UInt64> = []
     /// The numbers of AgentStopped events.

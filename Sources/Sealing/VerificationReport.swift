@@ -25,6 +25,8 @@ public struct VerificationRemark: Sendable, Equatable {
         case deleted
         /// Fewer events are absent from a sink's copy than the checkpoints account for.
         case inconsistency
+        /// An event in a sink's copy that the sink's filter leaves out.
+        case foreign
         /// Fields beside the signed bytes that say something else, or that nobody signed.
         case unsigned = "added or altered, unsigned"
         /// The first number present is above 0: retention, or a cut.

@@ -42,6 +42,7 @@ enum Help {
         "stream": "events of this stream",
         "timezone": "for times without a zone, a name such as Europe/Berlin",
         "until": "events before this time",
+        "verify config": "looks for events that the filter of that sink there leaves out",
         "verify sink": "the events are those of this sink; what its filter left out is no gap",
         "vkey": "the verifier key, or a file with one in each line",
         "watch": "keeps it live in the terminal; q leaves",

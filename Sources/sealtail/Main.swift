@@ -44,7 +44,8 @@ enum Main {
             usage: "--name NAME --out DIR", run: KeygenCommand.run),
         Command(
             name: "verify", summary: "check sealed events with a verifier key",
-            usage: "--vkey KEY|FILE [--sink ID] [--json] FILE…|-", run: VerifyCommand.run),
+            usage: "--vkey KEY|FILE [--sink ID [--config FILE]] [--json] FILE…|-",
+            run: VerifyCommand.run),
         Command(
             name: "fingerprint", summary: "turn a value into the fingerprint that events carry",
             usage: "[--kind token|session|user|email|ip] [--config FILE] -",

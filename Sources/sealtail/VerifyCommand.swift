@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Pipeline
 import Platform
 import Sealing
 import Sinks
@@ -19,14 +20,36 @@ enum VerifyCommand {
             throw UsageError("--sink takes the id of a sink, a-z, 0-9 and _, not \(sink)")
         }
         let keys = try keys(text)
-        return try verify(options.operands, keys, sink: sink, json: options.has("json"))
+        let filter = try options.value("config").flatMap { path in
+            guard let sink else {
+                throw UsageError("--config is looked into for the filter of --sink ID")
+            }
+            return try self.filter(of: sink, path)
+        }
+        return try verify(
+            options.operands, keys, sink: sink, filter, json: options.has("json"))
+    }
+
+    /// The filter of a sink; nil when it has none. Mistakes elsewhere in the file do not matter.
+    private static func filter(of sink: String, _ path: String) throws -> SinkFilter? {
+        let problems = ConfigurationProblems()
+        guard let configuration = ConfigurationFile.read(path, problems) else {
+            throw Mistakes(problems.list)
+        }
+        guard let found = configuration.sinks.first(where: { $0.id == sink }) else {
+            let ids = configuration.sinks.map(\.id).joined(separator: ", ")
+            throw CommandFailure(
+                "\(path): no sink is called \(sink); there are \(ids)", .configuration)
+        }
+        return configuration.filters[found.id]
     }
 
     private static func verify(
-        _ paths: [String], _ keys: [VerifierKey], sink: String?, json: Bool
+        _ paths: [String], _ keys: [VerifierKey], sink: String?, _ filter: SinkFilter?, json: Bool
     ) throws(SystemError) -> ExitCode {
         let (ecs, ocsf) = (DocumentComparer.ecs(), DocumentComparer.ocsf())
-        var verifier = SealVerifier(keys: keys, sink: sink) { form, signedBytes, document in
+        var verifier = SealVerifier(keys: keys, sink: sink, filter: filter) {
+            form, signedBytes, document in
             let comparer = form == .ocsf ? ocsf : ecs
             let result = comparer.compare(
                 document: document.span, signedBytes: signedBytes.span)

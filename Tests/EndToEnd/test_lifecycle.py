@@ -307,7 +307,15 @@ def test_a_filter_is_counted_and_the_rest_still_verifies(tmp_path, make_agent):
     key = agent.verifier_key()
     assert independent_verify.verify(
         output.read_text().splitlines(), [key], whole=False).findings == []
-    run("verify", "--vkey", key, "--sink", "out", output, check=0)
+    run("verify", "--vkey", key, "--sink", "out", "--config", agent.path, output, check=0)
+    # With what the filter leaves out put back, each of these events is named.
+    full = run("verify", "--vkey", key, "--sink", "out", "--config", agent.path, everything,
+               check=65).stdout
+    assert full.count("foreign: ") == len(whole) - len(wanted) and "inconsistency: " in full
+    unknown = run("verify", "--vkey", key, "--sink", "other", "--config", agent.path, output,
+                  check=78)
+    assert "no sink is called other; there are out, all" in unknown.stderr
+    assert "--sink" in run("verify", "--vkey", key, "--config", agent.path, output, check=64).stderr
 
 
 def test_a_pseudonymised_field_never_leaves_in_clear(tmp_path, make_agent):

@@ -116,10 +116,10 @@ func lines(_ batch: SealedBatch) -> [String] {
 
 /// What verification says about some lines.
 func verify(
-    _ lines: [String], keys: [VerifierKey], sink: String? = nil,
+    _ lines: [String], keys: [VerifierKey], sink: String? = nil, filter: SinkFilter? = nil,
     comparison: SealVerifier.MappingComparison? = nil
 ) -> VerificationReport {
-    var verifier = SealVerifier(keys: keys, sink: sink, comparison: comparison)
+    var verifier = SealVerifier(keys: keys, sink: sink, filter: filter, comparison: comparison)
     for line in lines { verifier.feed(Array((line + "\n").utf8).span) }
     return verifier.finish()
 }

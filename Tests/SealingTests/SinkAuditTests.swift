@@ -50,6 +50,33 @@ struct SinkAuditTests {
         #expect(check(stream.lines).found == ["inconsistency"])
     }
 
+    @Test func whatTheFilterLeavesOutIsForeignInTheCopy() throws {
+        let stream = try stream()
+        let keys = [key.verifierKey]
+        let copy = copy(stream.lines)
+        let foreign = stream.lines.enumerated().filter { !copy.contains($0.element) }
+        #expect(foreign.count == 7)
+        let one = foreign[1]
+        #expect(verify(copy, keys: keys, sink: "siem", filter: filter).found == [])
+        let report = verify(
+            copy + [one.element], keys: keys, sink: "siem", filter: filter)
+        #expect(report.found == ["foreign \(one.offset)", "inconsistency"])
+        #expect(report.findings[0].line == 8)
+        #expect(
+            verify(stream.lines, keys: keys, sink: "siem", filter: filter).found
+                == foreign.map { "foreign \($0.offset)" } + ["inconsistency"])
+        // What was sealed with another filter is no business of this one.
+        var configuration = FilterConfiguration()
+        configuration.minimumSeverity = .high
+        let other = SinkFilter(sink: "siem", configuration)
+        let compared = verify(copy, keys: keys, sink: "siem", filter: other)
+        #expect(compared.found == [] && compared.noted.contains("not compared"))
+        let unfiltered = verify(
+            stream.lines, keys: keys, sink: "all",
+            filter: SinkFilter(sink: "all", configuration))
+        #expect(unfiltered.found == [] && unfiltered.noted.contains("not compared"))
+    }
+
     @Test func aDeletedEventIsUnsettledUntilTheNextStreamHasSpoken() throws {
         let first = try stream()
         let second = try stream(epoch: "00000000000000bb", after: first.end)
