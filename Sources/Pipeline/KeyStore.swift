@@ -15,7 +15,8 @@ struct KeyStore {
     /// Reads or makes the keys; the folder is made with 0700.
     init(_ configuration: AgentConfiguration) throws(PipelineError) {
         hadKeys = ["signing.key", "privacy.key"].contains { name in
-            FileSystem.exists(configuration.keyFolder + "/" + name)
+            let status = try? FileSystem.status(configuration.keyFolder + "/" + name)
+            return (status?.byteCount ?? 0) > 0
         }
         do throws(SystemError) {
             try FileSystem.createFolders(configuration.keyFolder, permissions: 0o700)

@@ -42,6 +42,7 @@ extension SigningKey {
     public static func loadOrCreate(
         _ path: String, name: String
     ) throws(SealingError) -> (key: SigningKey, isNew: Bool) {
+        if isUnfinished(path) { try? FileSystem.remove(path) }
         guard FileSystem.exists(path) else {
             let key = try generate(name: name)
             try key.create(path)
@@ -55,6 +56,13 @@ extension SigningKey {
                     + "set agent.name to \(key.name), or move the key away to begin anew")
         }
         return (key, false)
+    }
+
+    /// True for an empty file: the power was lost while the key was made. Nothing was sealed with it,
+    /// for `create` ends when the key is durable.
+    private static func isUnfinished(_ path: String) -> Bool {
+        guard let status = try? FileSystem.linkStatus(path) else { return false }
+        return status.kind == .regular && status.byteCount == 0
     }
 
     /// Writes a new key file that only its owner can read, safe against power loss.

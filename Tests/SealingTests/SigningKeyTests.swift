@@ -72,6 +72,21 @@ struct SigningKeyTests {
         }
     }
 
+    /// The power was lost while the first key was made, and no start would go on from there.
+    @Test func anEmptyKeyFileIsMadeAnew() throws {
+        let folder = try TemporaryFolder()
+        let path = folder("signing.key")
+        try folder.write("signing.key", "")
+        try FileSystem.setPermissions(path, 0o600)
+        let made = try SigningKey.loadOrCreate(path, name: "idp1.example.com")
+        #expect(made.isNew && FileSystem.exists(path))
+        #expect(try SigningKey.load(path).verifierKey == made.key.verifierKey)
+        try folder.write("signing.key", "PRIVATE+")
+        #expect(throws: SealingError.self) {
+            try SigningKey.loadOrCreate(path, name: "idp1.example.com")
+        }
+    }
+
     @Test func aKeyFileIsMadeOnceAndReadAgain() throws {
         let folder = try TemporaryFolder()
         let path = folder("signing.key")
