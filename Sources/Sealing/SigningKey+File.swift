@@ -58,8 +58,8 @@ extension SigningKey {
         return (key, false)
     }
 
-    /// True for an empty file: the power was lost while the key was made. Nothing was sealed with it,
-    /// for `create` ends when the key is durable.
+    /// True for an empty file: the power was lost while the key was made. Nothing was sealed with
+    /// it, for `create` ends when the key is durable.
     private static func isUnfinished(_ path: String) -> Bool {
         guard let status = try? FileSystem.linkStatus(path) else { return false }
         return status.kind == .regular && status.byteCount == 0
