@@ -378,7 +378,7 @@ struct RecordSplitter: ~Copyable {
             place = feed + 1
         }
         if records.count < InputLimit.batchRecordLimit, !hasMore, !isJoining {
-            finishJoining(bytes, &first, &place, origin, &skip, ending)
+            finishJoining(bytes, &first, lineCount, &place, origin, &skip, ending)
         }
         if first != nil { isJoining = true }
         end = first ?? place
@@ -386,8 +386,8 @@ struct RecordSplitter: ~Copyable {
 
     /// Decides about the record that is still open and the line without an end, from `place`.
     private mutating func finishJoining(
-        _ bytes: Span<UInt8>, _ first: inout Int?, _ place: inout Int, _ origin: UInt64,
-        _ skip: inout Skip, _ ending: End
+        _ bytes: Span<UInt8>, _ first: inout Int?, _ lineCount: Int, _ place: inout Int,
+        _ origin: UInt64, _ skip: inout Skip, _ ending: End
     ) {
         let count = bytes.count
         let limit = framing.recordByteLimit
@@ -403,7 +403,12 @@ struct RecordSplitter: ~Copyable {
             let isLeftOut =
                 first == nil && skip == .continuation
                 && !isStart(bytes, place, place + limit)
-            if !isLeftOut { append(first ?? place, limit, origin, .cut) }
+            if let begin = first, lineCount >= framing.recordLineLimit {
+                // It is one line too many as well, and left out as it would be with its end.
+                append(begin, min(limit, place - 1 - begin), origin, .cut)
+            } else if !isLeftOut {
+                append(first ?? place, limit, origin, .cut)
+            }
             (first, place, skip) = (nil, count, .lineAndContinuation)
             return
         }

@@ -227,6 +227,16 @@ struct RecordSplitterTests {
         #expect(result.skip == .nothing)
     }
 
+    /// A line that was too long by itself came into the record although it was one too many.
+    @Test func aLineTooLongAndTooManyIsLeftOutWithItsEndAndWithout() throws {
+        let framing = try joining(byteLimit: 20, lineLimit: 2)
+        let text = "1 a\n b\n " + String(repeating: "c", count: 30)
+        for result in [split(text, framing), split(text + "\n2 d\n", framing, at: .flushAll)] {
+            #expect(result.texts.first == "1 a\n b" && result.cuts.first == true)
+        }
+        #expect(split(text, framing).skip == .lineAndContinuation)
+    }
+
     @Test func productsDecideWhereTheirRecordsBegin() throws {
         var framing = RecordFraming()
         framing.products = [
