@@ -234,13 +234,13 @@ public struct SealVerifier: ~Copyable {
     /// True when the filter would not have let the event pass. Of a word that is not known here,
     /// from a schema to come, nothing is claimed.
     private var isLeftOut: Bool {
-        guard let filter, let action = reader.action.flatMap({ Action(name: $0) }),
-            let outcome = Outcome.allCases.first(where: {
-                reader.text(nil, "outcome") == String(describing: $0.word)
-            }),
-            let severity = Severity.allCases.first(where: {
-                reader.text(nil, "severity") == String(describing: $0.word)
-            })
+        guard let filter, let action = reader.action.flatMap({ Action(name: $0) }) else {
+            return false
+        }
+        let words = (outcome: reader.text(nil, "outcome"), severity: reader.text(nil, "severity"))
+        guard
+            let outcome = Outcome.allCases.first(where: { "\($0.word)" == words.outcome }),
+            let severity = Severity.allCases.first(where: { "\($0.word)" == words.severity })
         else { return false }
         let code = reader.text("error", "code")
         let errorCode = code.flatMap { ErrorCode(word: $0) }

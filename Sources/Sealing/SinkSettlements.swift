@@ -16,22 +16,16 @@ struct SinkSettlements {
     func rejected(in epoch: String) -> UInt64 { rejected[epoch] ?? 0 }
     func lost(in epoch: String) -> UInt64 { lost[epoch] ?? 0 }
 
-    /// The count that `agent.filtered` of a checkpoint states for a sink; 0 where it has none.
-    static func filtered(_ entries: [String], of sink: String) -> UInt64 {
+    /// What `agent.filtered` of a checkpoint states for a sink: the digest of its filter and how
+    /// many events that left out; nil where the sink has no entry.
+    static func filter(
+        _ entries: [String], of sink: String
+    ) -> (digest: String, count: UInt64)? {
         for entry in entries {
             let parts = entry.split(separator: " ", omittingEmptySubsequences: false)
             if parts.count == 3, parts[0] == sink {
-                return ProofText.decimal(String(parts[2])) ?? 0
+                return (String(parts[1]), ProofText.decimal(String(parts[2])) ?? 0)
             }
-        }
-        return 0
-    }
-
-    /// The digest of the filter of a sink in `agent.filtered` of a checkpoint; nil without one.
-    static func filterDigest(_ entries: [String], of sink: String) -> String? {
-        for entry in entries {
-            let parts = entry.split(separator: " ", omittingEmptySubsequences: false)
-            if parts.count == 3, parts[0] == sink { return String(parts[1]) }
         }
         return nil
     }

@@ -78,6 +78,7 @@ public final class JSONReader {
     /// The document that `read` read last; empty after a refusal.
     public let tree: JSONTree
     /// Why `read` answered false.
+    // Exclusivity need not be checked at each access: a reader serves one thread, as its tree does.
     @exclusivity(unchecked) public private(set) var refusal: JSONRefusal?
 
     /// Makes a reader; its memory grows with the longest document.
